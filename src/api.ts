@@ -1,0 +1,298 @@
+/**
+ * The public types. Everything a user holds or passes is declared here; the modules that implement it import from
+ * here, never the other way round.
+ */
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { AgentStateError } from './errors.js'
+import type { Backend } from './backend/backend.js'
+import type { Limits } from './limits.js'
+
+export type Schema = StandardSchemaV1
+export type SchemaOutput<S extends Schema> = StandardSchemaV1.InferOutput<S>
+
+/** A text is stored as UTF-8; bytes are stored as they are. */
+export type Value = string | Uint8Array
+
+/** What a conflicting write does: go through silently, go through with a `warning` event, or be refused. */
+export type ConflictPolicy = 'ignore' | 'warn' | 'error'
+
+/**
+ * What counts as a conflict. `writer-change`: the stored and the current identity both have a writer id, and they
+ * differ. `lost-update`: what this session saw of the key was changed since by somebody else; for a key this session
+ * never saw, `writer-change` applies.
+ */
+export type ConflictRule = 'lost-update' | 'writer-change'
+
+/** `journal`: resolved when the change survives a power cut. `tree`: and the files at the key's path show it. */
+export type Durability = 'journal' | 'tree'
+
+export interface Wait {
+  /** Gives up waiting with the signal's reason. A change that is already being made durable is not taken back. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Who writes. Without `writerId` it is taken from `workerId`, `stageId` or `sessionId`, in this order. */
+export interface Writer {
+  readonly writerId?: string | undefined
+  readonly stageId?: string | undefined
+  readonly sessionId?: string | undefined
+  readonly workerId?: string | undefined
+}
+
+export interface WriteOptions extends Wait {
+  /** Default `ignore`. */
+  readonly conflictPolicy?: ConflictPolicy | undefined
+  /** Default `lost-update`. */
+  readonly detect?: ConflictRule | undefined
+  /** Default `journal`. */
+  readonly durability?: Durability | undefined
+  /** Replaces metadata that cannot be read instead of rejecting with `METADATA_CORRUPT`. Default false. */
+  readonly repairMetadata?: boolean | undefined
+}
+
+/** Given to `openStore`, `init`, `resume` or `with`; a narrower setting replaces a wider one whole. */
+export interface Defaults extends WriteOptions {
+  readonly writer?: Writer | undefined
+}
+
+export interface If {
+  /** Proceed only if the key's revision is this one; `null`: only if the key is missing. */
+  readonly ifRevision?: number | null | undefined
+}
+
+export interface Page extends Wait {
+  /** Plain string prefix of the key, not a path component. Default: all. */
+  readonly prefix?: string | undefined
+  /** Start behind this name (in the direction of the listing). */
+  readonly after?: string | undefined
+  /** At most this many. Default: all. */
+  readonly limit?: number | undefined
+  /** Descending order. Default false. */
+  readonly reverse?: boolean | undefined
+}
+
+export interface FileModes {
+  /** Permission bits of files, default 0o600. */
+  readonly file: number
+  /** Permission bits of directories, default 0o700. */
+  readonly directory: number
+}
+
+interface CommonOpenOptions extends Defaults {
+  readonly limits?: Partial<Limits> | undefined
+}
+
+export interface FileOpenOptions extends CommonOpenOptions {
+  /** The directory that holds the state; made if it is missing. */
+  readonly root: string
+  readonly backend?: undefined
+  /** How long to wait for another owner of the root to go, in milliseconds. Default 0. */
+  readonly ownerWaitMs?: number | undefined
+  /** Threads that write the tree. Default 2. */
+  readonly workers?: number | undefined
+  /** The compiled worker entry, where a bundler has moved it. */
+  readonly workerUrl?: URL | undefined
+  /** Permissions of what the store makes in a root. Default 0o600 and 0o700. */
+  readonly mode?: FileModes | undefined
+}
+
+export interface BackendOpenOptions extends CommonOpenOptions {
+  readonly backend: Backend
+  readonly root?: undefined
+}
+
+export type OpenOptions = FileOpenOptions | BackendOpenOptions
+
+export interface CloseOptions extends Wait {
+  /** Wait until the tree shows everything that was acknowledged. Default true; otherwise the next open does it. */
+  readonly flush?: boolean | undefined
+  /** Called while flushing, with the number of keys done and the number known to be needed. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined
+}
+
+export interface Store extends AsyncDisposable {
+  readonly state: 'open' | 'failed' | 'closed'
+  readonly events: Events
+  /** Creates a namespace or reopens it; without a name a UUIDv7. Durable when it resolves. */
+  init(options?: Defaults): Promise<Session>
+  init(namespace: string, options?: Defaults): Promise<Session>
+  /** Reopens a namespace; `NAMESPACE_NOT_FOUND` if there is none. */
+  resume(namespace: string, options?: Defaults): Promise<Session>
+  /** Names in UTF-8 byte order. */
+  namespaces(page?: Page): AsyncIterable<string>
+  /** Deletes a namespace with all its keys; false if there was none. */
+  remove(namespace: string, options?: Wait): Promise<boolean>
+  /** Waits until the tree shows everything acknowledged so far; `TREE_STUCK` if a key's files can't be written. */
+  flush(options?: Wait): Promise<void>
+  /** Finishes what was admitted, rejects the rest with `STORE_CLOSED`, flushes, releases the root. Idempotent. */
+  close(options?: CloseOptions): Promise<void>
+}
+
+export interface Stat {
+  readonly key: string
+  readonly revision: number
+  /** The last named writer of the key. */
+  readonly writer: Writer | null
+  /** In bytes. */
+  readonly size: number
+  /** Milliseconds since 1970. */
+  readonly updatedAtMs: number
+  /** The entry was last changed by something else than this store. */
+  readonly external: boolean
+}
+
+export interface Entry extends Stat {
+  readonly value: Uint8Array
+}
+
+export interface Conflict {
+  readonly namespace: string
+  readonly key: string
+  readonly rule: ConflictRule
+  readonly current: Writer
+  /** Who made the change that is in the way; null if it was anonymous, external or a deletion by somebody unknown. */
+  readonly previous: Writer | null
+  /** Revision found; null if the key is missing. */
+  readonly previousRevision: number | null
+  /** Revision that this session saw last; null if it never saw the key or saw it missing. */
+  readonly seenRevision: number | null
+}
+
+export interface WriteResult {
+  readonly key: string
+  readonly revision: number
+  readonly conflict: Conflict | null
+}
+
+export interface DeleteResult {
+  readonly key: string
+  readonly deleted: boolean
+  readonly revision: number | null
+  readonly conflict: Conflict | null
+}
+
+export type Operation = If & ({ readonly write: string; readonly value: Value } | { readonly delete: string })
+
+export type Results<O extends readonly Operation[]> = {
+  [I in keyof O]: O[I] extends { readonly write: string } ? WriteResult : DeleteResult
+}
+
+export type Next<T> = T | undefined | Promise<T | undefined>
+
+export interface WatchOptions extends Wait {
+  /** Plain string prefix of the key. Default: all. */
+  readonly prefix?: string | undefined
+  /** Start with the changes after this revision, as far as they are still in memory (`REVISION_COMPACTED`). */
+  readonly afterRevision?: number | undefined
+  /** Start with what is there (`initial` items, then one `ready`), without a gap to the changes. Default false. */
+  readonly initial?: boolean | undefined
+}
+
+/** A light handle for one namespace and one writer; needs no closing. */
+export interface Session {
+  readonly namespace: string
+  readonly writer: Writer | null
+  /** The same namespace with other defaults, and with its own memory of what it saw. */
+  with(overrides: Defaults): Session
+  /** The text, or null if the key is missing; `NOT_UTF8` if it is not text. A byte order mark is kept. */
+  read(key: string, options?: Wait): Promise<string | null>
+  /** The bytes (a copy), or null if the key is missing. */
+  readBytes(key: string, options?: Wait): Promise<Uint8Array | null>
+  /** The parsed and validated JSON; `SCHEMA_MISMATCH` if it is not JSON or does not fit the schema. */
+  readJson<S extends Schema>(key: string, schema: S, options?: Wait): Promise<SchemaOutput<S> | null>
+  readJson(key: string, options?: Wait): Promise<unknown>
+  /** Value, revision and writer of one moment. */
+  entry(key: string, options?: Wait): Promise<Entry | null>
+  /** As `entry`, without the value; does not count as having seen it. */
+  stat(key: string, options?: Wait): Promise<Stat | null>
+  write(key: string, value: Value, options?: WriteOptions & If): Promise<WriteResult>
+  /** Writes pretty-printed JSON with a final newline. */
+  writeJson(key: string, value: unknown, options?: WriteOptions & If): Promise<WriteResult>
+  /** Idempotent: deleting what is missing has no revision, no event and no conflict. */
+  delete(key: string, options?: WriteOptions & If): Promise<DeleteResult>
+  /**
+   * Reads, calls `fn`, writes what it returns, and starts again if somebody wrote in between. Updates of one key take
+   * turns. `fn` must have no side effects; `undefined` changes nothing, `null` deletes.
+   */
+  update(
+    key: string,
+    fn: (value: string | null) => Next<Value | null>,
+    options?: WriteOptions,
+  ): Promise<WriteResult | DeleteResult | null>
+  updateJson<S extends Schema>(
+    key: string,
+    schema: S,
+    fn: (value: SchemaOutput<S> | null) => Next<SchemaOutput<S> | null>,
+    options?: WriteOptions,
+  ): Promise<WriteResult | DeleteResult | null>
+  /** All or nothing, with one revision; a key may occur once. */
+  batch<const O extends readonly Operation[]>(operations: O, options?: WriteOptions): Promise<Results<O>>
+  /** Keys in UTF-8 byte order. */
+  list(page?: Page): Promise<string[]>
+  entries(page?: Page): AsyncIterable<Entry>
+  /** Changes of the namespace from this call on, in commit order. */
+  watch(options?: WatchOptions): AsyncIterable<WatchItem>
+  /** Writes the namespace's handover document, `__handoff.json`. */
+  writeHandoff(summary: Readonly<Record<string, unknown>>, options?: WriteOptions): Promise<WriteResult>
+  readHandoff(options?: Wait): Promise<Handoff | null>
+}
+
+export interface Handoff {
+  readonly session_id: string
+  readonly version: 1
+  readonly summary: Record<string, unknown>
+  /** The typed part, when the summary has its shape; otherwise null. */
+  readonly handoff: Record<string, unknown> | null
+  readonly writer: unknown
+  /** Seconds since 1970. */
+  readonly written_at: number
+}
+
+export interface Change {
+  readonly namespace: string
+  readonly key: string
+  readonly kind: 'write' | 'delete'
+  readonly revision: number
+  /** Who made this change; null if it was anonymous. */
+  readonly writer: Writer | null
+}
+
+export type WatchItem =
+  ({ readonly type: 'initial' | 'change' } & Change) | { readonly type: 'ready'; readonly revision: number }
+
+export interface EventMap {
+  conflict: Conflict & {
+    readonly policy: ConflictPolicy
+    readonly outcome: 'written' | 'deleted' | 'refused'
+    readonly revision: number | null
+    readonly atMs: number
+  }
+  change: Change
+  /** A file that was not written by the store was found; `preservedAs` names the copy kept of a hand edit. */
+  external: { readonly namespace: string; readonly key: string; readonly preservedAs: string | null }
+  warning: { readonly code: string; readonly message: string }
+  failed: { readonly error: AgentStateError }
+  /** What an unclean end had left behind; published once, in the first turn of the event loop after opening. */
+  recovered: { readonly operations: number; readonly preserved: number }
+  closed: { readonly flushed: boolean }
+}
+
+export interface Filter extends Wait {
+  readonly namespace?: string | undefined
+}
+
+export interface Events {
+  /** Calls the listener until the returned function is called or the signal aborts. */
+  on<T extends keyof EventMap>(
+    type: T,
+    listener: (event: EventMap[T]) => unknown,
+    filter?: Filter,
+  ): () => void
+  /** Buffers from this call on; when the buffer is full, one `lagged` item counts what was dropped. */
+  iterate<T extends keyof EventMap>(
+    type: T,
+    filter?: Filter,
+  ): AsyncIterable<
+    ({ readonly type: T } & EventMap[T]) | { readonly type: 'lagged'; readonly missed: number }
+  >
+}

@@ -1,0 +1,60 @@
+/** Every bound of a store, with its default. Sizes are in bytes, times in milliseconds. */
+export interface Limits {
+  /** One value. */
+  readonly valueBytesMax: number
+  /** A normalized key, in UTF-8. */
+  readonly keyBytesMax: number
+  /** The keys of one namespace. */
+  readonly namespaceKeysMax: number
+  /** Operations waiting in one namespace; further callers wait. Also the most operations of one batch. */
+  readonly queueOperationsMax: number
+  /** Values waiting in the whole store; further callers wait. Also the most bytes of one batch. */
+  readonly queueBytesMax: number
+  /** Operations in one commit group. */
+  readonly groupOperationsMax: number
+  /** Values in one commit group. */
+  readonly groupBytesMax: number
+  /** Journal not yet in the tree; writers wait. */
+  readonly backlogBytesMax: number
+  /** Keys not yet in the tree; writers wait. */
+  readonly backlogKeysMax: number
+  /** Keys whose files can't be written; then their namespaces reject `TREE_STUCK`. */
+  readonly stuckKeysMax: number
+  /** How long a writer waits for room on a full disk before `NO_SPACE`. */
+  readonly spaceWaitMs: number
+  /** Values kept in memory. */
+  readonly cacheBytesMax: number
+  /** Names and heads kept in memory of namespaces that are not in use. */
+  readonly headBytesMax: number
+  /** Items in the buffer of an event or watch iterator. */
+  readonly eventBufferMax: number
+  /** Keys of which one session remembers what it saw; beyond, the oldest count as never seen. */
+  readonly seenKeysMax: number
+  /** Changes kept in memory for `watch({ afterRevision })`. */
+  readonly historyMax: number
+}
+
+const MIB = 1024 * 1024
+
+export const DEFAULT_LIMITS: Limits = Object.freeze({
+  valueBytesMax: 8 * MIB,
+  keyBytesMax: 1024,
+  namespaceKeysMax: 1_000_000,
+  queueOperationsMax: 10_000,
+  queueBytesMax: 64 * MIB,
+  groupOperationsMax: 1024,
+  groupBytesMax: 4 * MIB,
+  backlogBytesMax: 256 * MIB,
+  backlogKeysMax: 200_000,
+  stuckKeysMax: 1000,
+  spaceWaitMs: 2000,
+  cacheBytesMax: 64 * MIB,
+  headBytesMax: 64 * MIB,
+  eventBufferMax: 10_000,
+  seenKeysMax: 10_000,
+  historyMax: 10_000,
+})
+
+/** Fixed by the disk layout: a component plus `.json` must fit the usual 255 bytes of a file name. */
+export const COMPONENT_BYTES_MAX = 250
+export const NAMESPACE_BYTES_MAX = 200
