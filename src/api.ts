@@ -58,6 +58,11 @@ export interface Defaults extends WriteOptions {
 export interface If {
   /** Proceed only if the key's revision is this one; `null`: only if the key is missing. */
   readonly ifRevision?: number | null | undefined
+  /**
+   * What the writer had seen of the key, instead of what this session remembers: a revision, or `null` for a missing
+   * key. Only looked at by `detect: 'lost-update'`.
+   */
+  readonly seenRevision?: number | null | undefined
 }
 
 export interface Page extends Wait {
