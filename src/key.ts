@@ -1,0 +1,97 @@
+import { stateError } from './errors.js'
+import { COMPONENT_BYTES_MAX } from './limits.js'
+import { quoteText, typeName } from './messages.js'
+import { META_DIRECTORY, ORIGIN_TEMP_MARKER } from './names.js'
+import { isWellFormed, trimWhiteSpace, utf8Length } from './utf8.js'
+import { isWindowsName, ON_WINDOWS } from './windows-names.js'
+
+const SPACE = 0x20
+const DOT = 0x2e
+const SLASH = 0x2f
+const SMALL_A = 0x61
+const DELETE = 0x7f
+
+/**
+ * The key in its normal form: without white space at its ends, empty and `.` components. Throws `INVALID_KEY` for what
+ * can't be a key, `LIMIT_EXCEEDED` for a normal form over `keyBytesMax`, `TypeError` for what is not a string.
+ */
+export function normalizeKey(raw: unknown, keyBytesMax: number, onWindows: boolean = ON_WINDOWS): string {
+  if (typeof raw !== 'string') throw new TypeError(`a key is a string, not ${typeName(raw)}`)
+  if (!onWindows && isPlainKey(raw, keyBytesMax)) return raw
+  return normalizeAnyKey(raw, keyBytesMax, onWindows)
+}
+
+/** The directories of a key in normal form, from the outermost: `a` and `a/b` of `a/b/c`. */
+export function ancestors(key: string): string[] {
+  const found: string[] = []
+  for (let end = key.indexOf('/'); end !== -1; end = key.indexOf('/', end + 1)) {
+    found.push(key.slice(0, end))
+  }
+  return found
+}
+
+/**
+ * Recognises almost every key that is in normal form already, in one pass. What it leaves to the thorough way: anything
+ * but visible ASCII, components that begin with a dot, and `.a`, with which every reserved name begins.
+ */
+function isPlainKey(key: string, keyBytesMax: number): boolean {
+  const length = key.length
+  if (length > COMPONENT_BYTES_MAX || length > keyBytesMax) return false
+  let startsComponent = true
+  for (let index = 0; index < length; index++) {
+    const unit = key.charCodeAt(index)
+    if (unit === SLASH) {
+      if (startsComponent) return false
+      startsComponent = true
+      continue
+    }
+    if (unit <= SPACE || unit >= DELETE) return false
+    if (unit === DOT && (startsComponent || key.charCodeAt(index + 1) === SMALL_A)) return false
+    startsComponent = false
+  }
+  return !startsComponent
+}
+
+function normalizeAnyKey(raw: string, keyBytesMax: number, onWindows: boolean): string {
+  const key = trimWhiteSpace(raw)
+  if (key === '') throw invalidKey(raw, 'key must be a non-empty relative path')
+  if (key.startsWith('/')) throw invalidKey(key, `key ${quoteText(key)} must be relative`)
+  const components: string[] = []
+  for (const component of key.split('/')) {
+    if (component === '' || component === '.') continue
+    const problem = findProblem(component, onWindows)
+    if (problem !== null) throw invalidKey(key, `key ${quoteText(key)} ${problem}`)
+    components.push(component)
+  }
+  if (components.length === 0) throw invalidKey(key, 'key must contain at least one path component')
+  const normalized = components.join('/')
+  const actual = utf8Length(normalized)
+  if (actual > keyBytesMax) {
+    throw stateError(
+      'LIMIT_EXCEEDED',
+      `agent_state: key ${quoteText(normalized)} is ${actual} bytes long, at most ${keyBytesMax} are allowed (limits.keyBytesMax)`,
+      { key: normalized, limit: 'keyBytesMax', max: keyBytesMax, actual },
+    )
+  }
+  return normalized
+}
+
+/** The first three are the origin's, in its words; the others it left to the operating system. */
+function findProblem(component: string, onWindows: boolean): string | null {
+  if (component === '..') return 'must not escape the session root'
+  if (component === META_DIRECTORY || component.includes(ORIGIN_TEMP_MARKER)) {
+    return 'uses a reserved internal path'
+  }
+  if (component.includes('\0')) return 'must not contain a NUL character'
+  if (!isWellFormed(component)) return 'must not contain a lone surrogate'
+  const bytes = utf8Length(component)
+  if (bytes > COMPONENT_BYTES_MAX) {
+    return `has a component of ${bytes} bytes, at most ${COMPONENT_BYTES_MAX} are allowed`
+  }
+  if (onWindows && !isWindowsName(component)) return 'has a component that Windows takes for something else'
+  return null
+}
+
+function invalidKey(key: string, message: string): Error {
+  return stateError('INVALID_KEY', `agent_state: ${message}`, { key })
+}

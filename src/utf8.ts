@@ -1,0 +1,61 @@
+import { Buffer, isUtf8 } from 'node:buffer'
+
+/** Node 20 has it; the ES2023 types don't. */
+interface WellFormedness {
+  isWellFormed(): boolean
+}
+
+/** False for a string with a lone surrogate, which UTF-8 can't hold. */
+export function isWellFormed(text: string): boolean {
+  return (text as string & WellFormedness).isWellFormed()
+}
+
+/** Bytes that a well-formed text takes in UTF-8. */
+export function utf8Length(text: string): number {
+  return Buffer.byteLength(text, 'utf8')
+}
+
+/**
+ * The order of the texts' UTF-8 bytes: negative, zero or positive. It differs from that of JavaScript's `<` only where
+ * a character outside the basic plane meets one from U+E000 to U+FFFF. Both texts are well-formed.
+ */
+export function compareUtf8(a: string, b: string): number {
+  const length = Math.min(a.length, b.length)
+  for (let index = 0; index < length; index++) {
+    const left = a.charCodeAt(index)
+    const right = b.charCodeAt(index)
+    if (left !== right) return byteRank(left) - byteRank(right)
+  }
+  return a.length - b.length
+}
+
+/** Moves the surrogates, which stand for the highest code points, above the other code units. */
+function byteRank(unit: number): number {
+  if (unit < 0xd800) return unit
+  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800
+}
+
+/**
+ * Removes Unicode White_Space from both ends. `String.prototype.trim` differs: it keeps U+0085 and takes U+FEFF away.
+ * https://www.unicode.org/Public/UCD/latest/ucd/PropList.txt
+ */
+export function trimWhiteSpace(text: string): string {
+  let start = 0
+  let end = text.length
+  while (start < end && isWhiteSpace(text.charCodeAt(start))) start++
+  while (end > start && isWhiteSpace(text.charCodeAt(end - 1))) end--
+  return start === 0 && end === text.length ? text : text.slice(start, end)
+}
+
+function isWhiteSpace(unit: number): boolean {
+  if (unit < 0x80) return unit === 0x20 || (unit >= 0x09 && unit <= 0x0d)
+  if (unit < 0x1680) return unit === 0x85 || unit === 0xa0
+  if (unit <= 0x200a) return unit >= 0x2000 || unit === 0x1680
+  return unit === 0x2028 || unit === 0x2029 || unit === 0x202f || unit === 0x205f || unit === 0x3000
+}
+
+/** The text, a byte order mark included, or null if the bytes are not UTF-8. */
+export function decodeUtf8(bytes: Uint8Array): string | null {
+  if (!isUtf8(bytes)) return null
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+}
