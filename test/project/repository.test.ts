@@ -1,0 +1,70 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { readManifest, repository, trackedFiles } from './repository.js'
+
+/** Files that may be looked into as text. */
+const textFiles = /(\.(ts|mjs|js|json|md|txt|sh|ya?ml)|^[^.]+|^\.[^/]+|^\.ci\/run)$/
+
+async function linesWith(pattern: RegExp, paths: readonly string[]): Promise<string[]> {
+  const found: string[] = []
+  for (const path of paths) {
+    const lines = (await readFile(join(repository, path), 'utf8')).split('\n')
+    lines.forEach((line, index) => {
+      if (pattern.test(line)) found.push(`${path}:${index + 1}: ${line.trim().slice(0, 200)}`)
+    })
+  }
+  return found
+}
+
+/** Absolute paths of somebody's machine, and paths that lead out of the repository. */
+const foreignPaths =
+  /(?<![\w./*-])\/(work|home|Users|root)\/\w|\/tmp\/(spec|bash_jobs)|(?<![\w/])(\.\.\/)+shared\//
+
+describe('the repository', () => {
+  test('has at its top what a reader looks for, and nothing else', () => {
+    const expected = new Set([
+      ...['README.md', 'LICENSE', 'package.json', 'package-lock.json', 'tsconfig.json'],
+      ...['src', 'test', 'benchmarks'],
+    ])
+    const top = new Set(trackedFiles().map((path) => path.split('/')[0] ?? path))
+    expect([...top].filter((name) => !name.startsWith('.') && !expected.has(name))).toEqual([])
+    expect([...expected].filter((name) => !top.has(name))).toEqual([])
+  })
+
+  test('keeps out what is installed or built', () => {
+    const made = /(^|\/)(node_modules|dist|\.test-results|coverage)\/|\.(tgz|log)$|\.timestamp-/
+    expect(trackedFiles().filter((path) => made.test(path))).toEqual([])
+  })
+
+  test('names no registry, so that installing uses the one that is configured', async () => {
+    const lock = await readFile(join(repository, 'package-lock.json'), 'utf8')
+    expect(lock).not.toContain('"resolved"')
+    expect(lock).toContain('"integrity"')
+    const pattern = new RegExp(
+      ['registry', 'npm\\.pkg', 'artifactory', 'verdaccio'].map((host) => `//${host}`).join('|'),
+    )
+    const settings = trackedFiles().filter((path) => textFiles.test(path) && !path.endsWith('.test.ts'))
+    expect(await linesWith(pattern, settings)).toEqual([])
+    expect(trackedFiles().filter((path) => /(^|\/)\.(npmrc|yarnrc)/.test(path))).toEqual([])
+  })
+
+  test('names no path of the machine that it was written on', async () => {
+    const path = (...components: readonly string[]): string => components.join('/')
+    for (const place of [path('', 'home', 'me'), path('', 'work', 'main'), path('..', 'shared', 'a.md')]) {
+      expect(`see ${place}`).toMatch(foreignPaths)
+    }
+    for (const place of ['src/work/a.ts', 'https://host/home/page', '/tmp/state', 'shared/plan.md']) {
+      expect(`see ${place}`).not.toMatch(foreignPaths)
+    }
+    const paths = trackedFiles().filter((tracked) => textFiles.test(tracked))
+    expect(await linesWith(foreignPaths, paths)).toEqual([])
+  })
+
+  test('checks itself with short scripts that build on each other', async () => {
+    const { scripts } = await readManifest()
+    const steps = scripts['test']?.split(' && ').map((step) => step.replace(/^npm run /, '')) ?? []
+    expect(steps).toEqual(['build', 'typecheck', 'lint', 'format:check', 'test:run'])
+    for (const step of steps) expect(scripts).toHaveProperty([step])
+  })
+})

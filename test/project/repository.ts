@@ -1,0 +1,84 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** The folder that holds package.json. */
+export const repository = fileURLToPath(new URL('../..', import.meta.url))
+
+export interface Manifest {
+  readonly version: string
+  readonly bin: Readonly<Record<string, string>>
+  readonly scripts: Readonly<Record<string, string>>
+  readonly dependencies: Readonly<Record<string, string>>
+  readonly devDependencies: Readonly<Record<string, string>>
+  readonly peerDependencies?: Readonly<Record<string, string>>
+}
+
+export async function readManifest(): Promise<Manifest> {
+  return JSON.parse(await readFile(join(repository, 'package.json'), 'utf8')) as Manifest
+}
+
+/**
+ * The environment for a child that must not notice that npm, git or vitest runs it: what they set would point the
+ * child at this repository or change what it prints.
+ */
+export function childEnvironment(): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(
+    ([name]) =>
+      !/^(npm_(?!config_)|npm_config_(local_)?prefix$|GIT_|VITEST|NODE_ENV$|NODE_OPTIONS$|INIT_CWD$)/i.test(
+        name,
+      ),
+  )
+  return { ...Object.fromEntries(inherited), NO_COLOR: '1', FORCE_COLOR: undefined }
+}
+
+export interface RunResult {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface RunOptions {
+  readonly cwd: string
+  readonly env?: Readonly<Record<string, string | undefined>>
+}
+
+/** Runs a command to its end and answers with what it printed, whatever its exit status. */
+export function run(command: string, commandArguments: readonly string[], options: RunOptions): RunResult {
+  const result = spawnSync(command, commandArguments, {
+    cwd: options.cwd,
+    env: { ...childEnvironment(), ...options.env },
+    encoding: 'utf8',
+    maxBuffer: 256 * 1024 * 1024,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  if (result.error) throw result.error
+  return { status: result.status, stdout: result.stdout, stderr: result.stderr }
+}
+
+/** As `run`, for a command that must succeed; answers with its standard output. */
+export function runToSuccess(
+  command: string,
+  commandArguments: readonly string[],
+  options: RunOptions,
+): string {
+  const { status, stdout, stderr } = run(command, commandArguments, options)
+  if (status !== 0) {
+    throw new Error(`${[command, ...commandArguments].join(' ')} ended with ${status}\n${stdout}\n${stderr}`)
+  }
+  return stdout
+}
+
+/** The paths that git tracks and that are still there, with `/` between components. */
+export function trackedFiles(): string[] {
+  // A checkout may belong to another user than the one who tests it.
+  const output = runToSuccess('git', ['-c', 'safe.directory=*', 'ls-files', '-z'], { cwd: repository })
+  return output.split('\0').filter((path) => path !== '' && existsSync(join(repository, path)))
+}
+
+/** Path of a tool that is installed with the repository. */
+export function tool(name: string): string {
+  return join(repository, 'node_modules', '.bin', name)
+}
