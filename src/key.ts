@@ -2,14 +2,16 @@ import { stateError } from './errors.js'
 import { COMPONENT_BYTES_MAX } from './limits.js'
 import { quoteText, typeName } from './messages.js'
 import { META_DIRECTORY, ORIGIN_TEMP_MARKER } from './names.js'
-import { isWellFormed, trimWhiteSpace, utf8Length } from './utf8.js'
+import { isWellFormed, isWhiteSpace, trimWhiteSpace, utf8Length } from './utf8.js'
 import { isWindowsName, ON_WINDOWS } from './windows-names.js'
 
-const SPACE = 0x20
 const DOT = 0x2e
 const SLASH = 0x2f
 const SMALL_A = 0x61
-const DELETE = 0x7f
+const ASCII_LAST = 0x7f
+
+/** What both reserved names begin with. */
+const RESERVED_START = '.agent_state_'
 
 /**
  * The key in its normal form: without white space at its ends, empty and `.` components. Throws `INVALID_KEY` for what
@@ -17,7 +19,7 @@ const DELETE = 0x7f
  */
 export function normalizeKey(raw: unknown, keyBytesMax: number, onWindows: boolean = ON_WINDOWS): string {
   if (typeof raw !== 'string') throw new TypeError(`a key is a string, not ${typeName(raw)}`)
-  if (!onWindows && isPlainKey(raw, keyBytesMax)) return raw
+  if (!onWindows && isNormalKey(raw, keyBytesMax)) return raw
   return normalizeAnyKey(raw, keyBytesMax, onWindows)
 }
 
@@ -31,25 +33,35 @@ export function ancestors(key: string): string[] {
 }
 
 /**
- * Recognises almost every key that is in normal form already, in one pass. What it leaves to the thorough way: anything
- * but visible ASCII, components that begin with a dot, and `.a`, with which every reserved name begins.
+ * Recognises keys that are in normal form already, as almost all are, in one pass over their UTF-16 units. It says no to
+ * a few others too (long ones, some with `.agent_state_` in them); those go the thorough way.
  */
-function isPlainKey(key: string, keyBytesMax: number): boolean {
+function isNormalKey(key: string, keyBytesMax: number): boolean {
   const length = key.length
-  if (length > COMPONENT_BYTES_MAX || length > keyBytesMax) return false
+  if (length === 0 || isWhiteSpace(key.charCodeAt(0)) || isWhiteSpace(key.charCodeAt(length - 1)))
+    return false
   let startsComponent = true
+  let allUnits = 0
   for (let index = 0; index < length; index++) {
     const unit = key.charCodeAt(index)
-    if (unit === SLASH) {
+    allUnits |= unit
+    if (unit > SLASH || (unit > 0 && unit < DOT)) {
+      startsComponent = false
+    } else if (unit === SLASH) {
       if (startsComponent) return false
       startsComponent = true
-      continue
+    } else if (unit === DOT) {
+      const next = key.charCodeAt(index + 1)
+      if (startsComponent && (Number.isNaN(next) || next === SLASH || next === DOT)) return false
+      if (next === SMALL_A && key.startsWith(RESERVED_START, index)) return false
+      startsComponent = false
+    } else {
+      return false
     }
-    if (unit <= SPACE || unit >= DELETE) return false
-    if (unit === DOT && (startsComponent || key.charCodeAt(index + 1) === SMALL_A)) return false
-    startsComponent = false
   }
-  return !startsComponent
+  if (startsComponent) return false
+  const bytes = allUnits <= ASCII_LAST ? length : isWellFormed(key) ? utf8Length(key) : Infinity
+  return bytes <= COMPONENT_BYTES_MAX && bytes <= keyBytesMax
 }
 
 function normalizeAnyKey(raw: string, keyBytesMax: number, onWindows: boolean): string {

@@ -75,7 +75,7 @@ const CLOSE_NAMES = [...WAIT_NAMES, 'flush', 'onProgress'] as const satisfies re
 
 const WAIT: ReadonlySet<string> = new Set(WAIT_NAMES)
 const UPDATE: ReadonlySet<string> = new Set(UPDATE_NAMES)
-const WRITE: ReadonlySet<string> = new Set([...UPDATE_NAMES, 'ifRevision'])
+const WRITE: ReadonlySet<string> = new Set([...UPDATE_NAMES, 'ifRevision', 'seenRevision'])
 const PAGE: ReadonlySet<string> = new Set(PAGE_NAMES)
 const WATCH: ReadonlySet<string> = new Set(WATCH_NAMES)
 const CLOSE: ReadonlySet<string> = new Set(CLOSE_NAMES)
@@ -97,11 +97,12 @@ export function resolveDefaults(wide: ResolvedDefaults, narrow: Defaults | undef
 
 /** As `resolveDefaults`, for an object that has other names too and was checked for them. */
 export function mergeDefaults(wide: ResolvedDefaults, narrow: Defaults): ResolvedDefaults {
+  if (narrow.writer === null) throw new TypeError('writer must be an object, not null; {} stands for nobody')
   const writer = narrow.writer === undefined ? wide.writer : normalizeWriter(narrow.writer)
   return Object.freeze(merge(wide, narrow, writer))
 }
 
-/** The options of `write`, `writeJson`, `delete`; `ifRevision` is left to `checkRevisionCondition`. */
+/** The options of `write`, `writeJson`, `delete`; its conditions are left to `checkRevision`. */
 export function resolveWriteOptions(
   defaults: ResolvedDefaults,
   options: (WriteOptions & If) | undefined,
@@ -111,7 +112,7 @@ export function resolveWriteOptions(
   return merge(defaults, options, defaults.writer)
 }
 
-/** The options of `update`, `batch` and `writeHandoff`, which have no `ifRevision`. */
+/** The options of `update`, `batch` and `writeHandoff`, which have no conditions. */
 export function resolveUpdateOptions(
   defaults: ResolvedDefaults,
   options: WriteOptions | undefined,
@@ -135,10 +136,18 @@ function merge(wide: ResolvedDefaults, narrow: WriteOptions, writer: Writer | nu
   }
 }
 
-/** Returns an `ifRevision`: undefined for no condition, null for "the key is missing", or a revision. */
-export function checkRevisionCondition(value: unknown): number | null | undefined {
+/** Checks `ifRevision` or `seenRevision`: undefined for nothing said, null for "the key is missing", or a revision. */
+export function checkRevision(
+  value: unknown,
+  what: 'ifRevision' | 'seenRevision',
+): number | null | undefined {
   if (value === undefined || value === null) return value
-  return checkInteger(value, 'ifRevision', 0)
+  return checkInteger(value, what, 0)
+}
+
+/** As `checkRevision`, for `ifRevision`. */
+export function checkRevisionCondition(value: unknown): number | null | undefined {
+  return checkRevision(value, 'ifRevision')
 }
 
 /** Checks the options of a call that can only be waited for; returns its signal, or else the default one. */

@@ -1,4 +1,7 @@
-import { Buffer, isUtf8 } from 'node:buffer'
+import { Buffer } from 'node:buffer'
+
+/** Keeps nothing from one call to the next. Despite its name `ignoreBOM` is what keeps a byte order mark. */
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Node 20 has it; the ES2023 types don't. */
 interface WellFormedness {
@@ -47,7 +50,8 @@ export function trimWhiteSpace(text: string): string {
   return start === 0 && end === text.length ? text : text.slice(start, end)
 }
 
-function isWhiteSpace(unit: number): boolean {
+/** Whether the UTF-16 unit is a character with the property White_Space; all of them are one unit long. */
+export function isWhiteSpace(unit: number): boolean {
   if (unit < 0x80) return unit === 0x20 || (unit >= 0x09 && unit <= 0x0d)
   if (unit < 0x1680) return unit === 0x85 || unit === 0xa0
   if (unit <= 0x200a) return unit >= 0x2000 || unit === 0x1680
@@ -56,6 +60,10 @@ function isWhiteSpace(unit: number): boolean {
 
 /** The text, a byte order mark included, or null if the bytes are not UTF-8. */
 export function decodeUtf8(bytes: Uint8Array): string | null {
-  if (!isUtf8(bytes)) return null
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+  try {
+    return UTF8.decode(bytes)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return null
+    throw error
+  }
 }

@@ -94,12 +94,12 @@ function present(writer: Writer): Writer | null {
   if (writerId === undefined && stageId === undefined && sessionId === undefined && workerId === undefined) {
     return null
   }
-  return Object.freeze({
-    ...(writerId === undefined ? undefined : { writerId }),
-    ...(stageId === undefined ? undefined : { stageId }),
-    ...(sessionId === undefined ? undefined : { sessionId }),
-    ...(workerId === undefined ? undefined : { workerId }),
-  })
+  const result: { -readonly [Name in keyof Writer]: Writer[Name] } = {}
+  if (writerId !== undefined) result.writerId = writerId
+  if (stageId !== undefined) result.stageId = stageId
+  if (sessionId !== undefined) result.sessionId = sessionId
+  if (workerId !== undefined) result.workerId = workerId
+  return Object.freeze(result)
 }
 
 function checkId(name: keyof Writer, value: unknown): string | undefined {
