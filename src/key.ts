@@ -64,28 +64,28 @@ function isNormalKey(key: string, keyBytesMax: number): boolean {
   return bytes <= COMPONENT_BYTES_MAX && bytes <= keyBytesMax
 }
 
+/** Holds no more than a normal form may be long, however long the text is. */
 function normalizeAnyKey(raw: string, keyBytesMax: number, onWindows: boolean): string {
   const key = trimWhiteSpace(raw)
-  if (key === '') throw invalidKey(raw, 'key must be a non-empty relative path')
+  if (key === '') throw invalidKey(key, 'key must be a non-empty relative path')
   if (key.startsWith('/')) throw invalidKey(key, `key ${quoteText(key)} must be relative`)
   const components: string[] = []
-  for (const component of key.split('/')) {
+  let bytes = 0
+  let start = 0
+  while (start < key.length) {
+    const slash = key.indexOf('/', start)
+    const end = slash === -1 ? key.length : slash
+    const component = key.slice(start, end)
+    start = end + 1
     if (component === '' || component === '.') continue
     const problem = findProblem(component, onWindows)
     if (problem !== null) throw invalidKey(key, `key ${quoteText(key)} ${problem}`)
-    components.push(component)
+    bytes += utf8Length(component) + (bytes === 0 ? 0 : 1)
+    if (bytes <= keyBytesMax) components.push(component)
   }
-  if (components.length === 0) throw invalidKey(key, 'key must contain at least one path component')
-  const normalized = components.join('/')
-  const actual = utf8Length(normalized)
-  if (actual > keyBytesMax) {
-    throw stateError(
-      'LIMIT_EXCEEDED',
-      `agent_state: key ${quoteText(normalized)} is ${actual} bytes long, at most ${keyBytesMax} are allowed (limits.keyBytesMax)`,
-      { key: normalized, limit: 'keyBytesMax', max: keyBytesMax, actual },
-    )
-  }
-  return normalized
+  if (bytes === 0) throw invalidKey(key, 'key must contain at least one path component')
+  if (bytes > keyBytesMax) throw tooLong(key, keyBytesMax, bytes)
+  return components.join('/')
 }
 
 /** The first three are the origin's, in its words; the others it left to the operating system. */
@@ -106,4 +106,12 @@ function findProblem(component: string, onWindows: boolean): string | null {
 
 function invalidKey(key: string, message: string): Error {
   return stateError('INVALID_KEY', `agent_state: ${message}`, { key })
+}
+
+function tooLong(key: string, max: number, actual: number): Error {
+  return stateError(
+    'LIMIT_EXCEEDED',
+    `agent_state: key ${quoteText(key)} is ${actual} bytes long, at most ${max} are allowed (limits.keyBytesMax)`,
+    { key, limit: 'keyBytesMax', max, actual },
+  )
 }

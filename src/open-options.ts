@@ -46,8 +46,19 @@ const FILE_OPEN: ReadonlySet<string> = new Set([
 const MODE: ReadonlySet<string> = new Set(['file', 'directory'])
 const LIMITS: ReadonlySet<string> = new Set(Object.keys(DEFAULT_LIMITS))
 
-/** Methods by which a backend is told from an object that was passed by mistake. */
-const BACKEND_METHODS = ['open', 'commit', 'load', 'heads', 'read', 'flush', 'close'] as const
+const BACKEND_METHODS = [
+  'open',
+  'ready',
+  'commit',
+  'allocateRevision',
+  'namespaces',
+  'load',
+  'heads',
+  'read',
+  'materialized',
+  'flush',
+  'close',
+] as const satisfies readonly (keyof Backend)[]
 
 /** Checks the options of `openStore` and fills in what is absent. */
 export function checkOpenOptions(options: OpenOptions): OpenSettings {
@@ -100,13 +111,14 @@ function checkRoot(value: unknown): string {
 }
 
 function checkBackend(value: unknown): Backend {
-  const backend = value as Partial<Backend> | null
-  const missing =
-    typeof backend === 'object' && backend !== null
-      ? BACKEND_METHODS.find((method) => typeof backend[method] !== 'function')
-      : BACKEND_METHODS[0]
-  if (missing === undefined) return value as Backend
-  throw new TypeError(`backend must be a backend, not ${typeName(value)} without a method ${missing}()`)
+  if (typeof value !== 'object' || value === null) {
+    throw new TypeError(`backend must be an object, not ${typeName(value)}`)
+  }
+  const backend = value as Partial<Backend>
+  const missing = BACKEND_METHODS.find((method) => typeof backend[method] !== 'function')
+  if (missing !== undefined)
+    throw new TypeError(`backend has no method ${missing}(), which every backend has`)
+  return value as Backend
 }
 
 /** Told by its tag, since another realm has a class of its own. */

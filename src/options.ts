@@ -102,7 +102,7 @@ export function mergeDefaults(wide: ResolvedDefaults, narrow: Defaults): Resolve
   return Object.freeze(merge(wide, narrow, writer))
 }
 
-/** The options of `write`, `writeJson`, `delete`; its conditions are left to `checkRevision`. */
+/** The options of `write`, `writeJson`, `delete`; its conditions are left to `checkRevisionCondition`. */
 export function resolveWriteOptions(
   defaults: ResolvedDefaults,
   options: (WriteOptions & If) | undefined,
@@ -136,18 +136,13 @@ function merge(wide: ResolvedDefaults, narrow: WriteOptions, writer: Writer | nu
   }
 }
 
-/** Checks `ifRevision` or `seenRevision`: undefined for nothing said, null for "the key is missing", or a revision. */
-export function checkRevision(
+/** Returns the condition: undefined for nothing said, null for "the key is missing", or a revision. */
+export function checkRevisionCondition(
   value: unknown,
-  what: 'ifRevision' | 'seenRevision',
+  what: 'ifRevision' | 'seenRevision' = 'ifRevision',
 ): number | null | undefined {
   if (value === undefined || value === null) return value
   return checkInteger(value, what, 0)
-}
-
-/** As `checkRevision`, for `ifRevision`. */
-export function checkRevisionCondition(value: unknown): number | null | undefined {
-  return checkRevision(value, 'ifRevision')
 }
 
 /** Checks the options of a call that can only be waited for; returns its signal, or else the default one. */

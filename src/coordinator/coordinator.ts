@@ -1,0 +1,220 @@
+/**
+ * Coordinator is what sessions talk to: it puts together the parts that decide. It owns the life of the backend: opened
+ * first, failed when it says so, closed last.
+ *
+ * - A change goes Committer → backend → settle → Publisher; a read goes to Reader.
+ * - `update` takes a turn per key here, reads, and comes back as a conditional change (no lock is held meanwhile).
+ * - I11: after `close` has begun every new call is refused, and every old one is answered before the backend closes.
+ */
+import type { DeleteResult, Value, WriteResult } from '../api.js'
+import type { Backend, BackendHost, Head, OpenAnswer } from '../backend/backend.js'
+import { AgentStateError, stateError } from '../errors.js'
+import type { EventBus } from '../event-bus.js'
+import type { Limits } from '../limits.js'
+import { Committer, storeFailed } from './committer.js'
+import { Namespaces } from './namespaces.js'
+import { Publisher } from './publisher.js'
+import { Reader, type Found } from './reader.js'
+import { Request, type OperationResult, type RequestAnswer, type RequestBody } from './request.js'
+import type { SeenKeys } from './seen-keys.js'
+import { UpdateTurns } from './update-turns.js'
+
+export type CoordinatorState = 'open' | 'failed' | 'closed'
+
+/** A change that an update wants to make of what it read; undefined: none. */
+export interface UpdateStep {
+  /** Called with what is there, and again if somebody else wrote before the change was made. */
+  decide(found: Found | null): Promise<Value | null | undefined>
+  submit(value: Value | null, found: Found | null): Promise<OperationResult>
+}
+
+export class Coordinator {
+  readonly limits: Limits
+  readonly publisher: Publisher
+  readonly #backend: Backend
+  readonly #namespaces: Namespaces
+  readonly #reader: Reader
+  readonly #committer: Committer
+  readonly #updates = new UpdateTurns()
+  #state: CoordinatorState = 'open'
+  #failure: AgentStateError | null = null
+  #reads = 0
+  #readsIdle: (() => void) | null = null
+
+  constructor(backend: Backend, limits: Limits, events: EventBus, now: () => number) {
+    this.limits = limits
+    this.#backend = backend
+    this.#namespaces = new Namespaces(backend, limits, (state) => this.#committer.isInUse(state))
+    this.publisher = new Publisher(events, limits.historyMax, (name) => this.#namespaces.find(name))
+    this.#reader = new Reader(backend, this.#namespaces, this.publisher)
+    this.#committer = new Committer(backend, limits, this.#namespaces, this.publisher, this.#reader, now)
+  }
+
+  get state(): CoordinatorState {
+    return this.#state
+  }
+
+  async open(): Promise<OpenAnswer> {
+    const host: BackendHost = {
+      limits: this.limits,
+      failed: (error) => this.#fail(error),
+      warning: (code, message) => this.publisher.events.warn(code, message),
+      external: (namespace, key, preservedAs) => this.publisher.external(namespace, key, preservedAs),
+    }
+    const answer = await this.#backend.open(host)
+    this.#namespaces.opened(answer.revision, answer.foldName)
+    return answer
+  }
+
+  /** Puts a request into its namespace's mailbox. */
+  submit(
+    namespace: string,
+    body: RequestBody,
+    bytes: number,
+    seen: SeenKeys | null,
+    signal: AbortSignal | undefined,
+  ): Promise<RequestAnswer> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted === true) throw signal.reason
+      this.#checkWritable()
+      const request = new Request(body, bytes, seen, resolve, reject)
+      this.#committer.submit(this.#namespaces.get(namespace), request, signal)
+    })
+  }
+
+  /** The value of a key as it is in memory, or a promise of it. */
+  read(
+    namespace: string,
+    key: string,
+    signal: AbortSignal | undefined,
+  ): Promise<Found | null> | Found | null {
+    this.checkOpen()
+    const found = this.#reader.peek(namespace, key)
+    if (found !== undefined) return found
+    return this.#reading(this.#reader.read(namespace, key), signal)
+  }
+
+  head(namespace: string, key: string, signal: AbortSignal | undefined): Promise<Head | null> {
+    this.checkOpen()
+    return this.#reading(this.#reader.head(namespace, key), signal)
+  }
+
+  /** All keys in order; not to be changed, and valid until the next turn of the event loop. */
+  names(namespace: string, signal: AbortSignal | undefined): Promise<readonly string[]> {
+    this.checkOpen()
+    return this.#reading(this.#reader.names(namespace), signal)
+  }
+
+  async exists(namespace: string, signal: AbortSignal | undefined): Promise<boolean> {
+    this.checkOpen()
+    const state = this.#namespaces.get(namespace)
+    const loading = this.#namespaces.load(state)
+    if (loading !== null) await this.#reading(loading, signal)
+    return state.exists
+  }
+
+  namespaces(signal: AbortSignal | undefined): Promise<readonly string[]> {
+    this.checkOpen()
+    return this.#reading(this.#backend.namespaces(), signal)
+  }
+
+  /** Revision up to which changes of the namespace are known, and up to which they are not in the history any more. */
+  async revisions(
+    namespace: string,
+    signal: AbortSignal | undefined,
+  ): Promise<{ readonly last: number; readonly compacted: number }> {
+    await this.exists(namespace, signal)
+    const state = this.#namespaces.get(namespace)
+    return { last: state.lastRevision, compacted: state.compactedRevision }
+  }
+
+  /** Keeps what is known of the namespace in memory until the returned function is called. */
+  pin(namespace: string): () => void {
+    const state = this.#namespaces.get(namespace)
+    state.users++
+    return () => {
+      state.users--
+    }
+  }
+
+  /** Runs an update in its turn: read, decide, write if nobody else did; else again. */
+  update(
+    namespace: string,
+    key: string,
+    signal: AbortSignal | undefined,
+    step: UpdateStep,
+  ): Promise<WriteResult | DeleteResult | null> {
+    this.#checkWritable()
+    return this.#updates.run(`${namespace}/${key}`, signal, async () => {
+      for (;;) {
+        const found = await this.read(namespace, key, signal)
+        const value = await orAborted(step.decide(found), signal)
+        if (value === undefined) return null
+        try {
+          return await step.submit(value, found)
+        } catch (error) {
+          if (!AgentStateError.is(error, 'REVISION_MISMATCH')) throw error
+        }
+      }
+    })
+  }
+
+  flush(signal: AbortSignal | undefined): Promise<void> {
+    this.checkOpen()
+    return orAborted(this.#backend.flush(), signal)
+  }
+
+  /** Answers what was asked for, then closes the backend. False if the tree is not up to date. */
+  async close(options: {
+    flush: boolean
+    onProgress?: (done: number, total: number) => void
+  }): Promise<boolean> {
+    this.#state = 'closed'
+    await this.#committer.whenIdle()
+    if (this.#reads > 0) await new Promise<void>((resolve) => (this.#readsIdle = resolve))
+    return this.#backend.close(options)
+  }
+
+  checkOpen(): void {
+    if (this.#state === 'closed') throw stateError('STORE_CLOSED', 'the store was closed', {})
+  }
+
+  #checkWritable(): void {
+    this.checkOpen()
+    if (this.#failure !== null) throw storeFailed(this.#failure)
+  }
+
+  #fail(error: AgentStateError): void {
+    if (this.#failure !== null) return
+    this.#failure = error
+    if (this.#state === 'open') this.#state = 'failed'
+    this.#committer.fail(error)
+    this.publisher.events.publish('failed', { error })
+  }
+
+  /** A read that the backend may have to answer: closing waits for it, even if its caller gave up. */
+  async #reading<T>(read: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    this.#reads++
+    const done = (): void => {
+      this.#reads--
+      if (this.#reads === 0) this.#readsIdle?.()
+    }
+    read.then(done, done)
+    return orAborted(read, signal)
+  }
+}
+
+/** The promise, unless the signal aborts first. */
+export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) {
+      promise.catch(() => {})
+      reject(signal.reason)
+      return
+    }
+    const abort = (): void => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}

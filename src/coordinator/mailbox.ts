@@ -1,0 +1,135 @@
+/**
+ * Mailbox owns the requests of one namespace, in the order in which they were made (I3), from the call until they are
+ * taken into a plan. It holds at most so many operations; what comes then waits outside, in order, still withdrawable.
+ * The store-wide bound on bytes is kept by `Admission`, which all mailboxes share (I9).
+ */
+import type { NamespaceState } from './namespace-state.js'
+import { Queue } from './queue.js'
+import type { Request } from './request.js'
+
+/** How much is admitted in the whole store. */
+export class Admission {
+  readonly bytesMax: number
+  bytes = 0
+  /** Mailboxes with requests outside, in the order in which they get room. */
+  readonly waiting = new Set<Mailbox>()
+
+  constructor(bytesMax: number) {
+    this.bytesMax = bytesMax
+  }
+
+  /** Something is always let in, so that no request can wait for ever. */
+  hasRoom(bytes: number): boolean {
+    return this.bytes === 0 || this.bytes + bytes <= this.bytesMax
+  }
+
+  /** Lets waiting requests in as far as there is room, mailboxes taking turns. */
+  admitWaiting(): void {
+    let progress = this.waiting.size > 0
+    while (progress) {
+      progress = false
+      for (const mailbox of [...this.waiting]) {
+        if (mailbox.admitOne()) progress = true
+        if (mailbox.outsideCount === 0) this.waiting.delete(mailbox)
+      }
+    }
+  }
+}
+
+export class Mailbox {
+  readonly namespace: NamespaceState
+  /** A plan of this namespace is being committed. */
+  committing = false
+  /** Heads that the queued requests need are being looked up. */
+  loading = false
+  readonly #admission: Admission
+  readonly #operationsMax: number
+  readonly #onAdmitted: (mailbox: Mailbox, request: Request) => void
+  readonly #inside = new Queue<Request>()
+  readonly #outside = new Queue<Request>()
+  #operations = 0
+
+  constructor(
+    namespace: NamespaceState,
+    admission: Admission,
+    operationsMax: number,
+    onAdmitted: (mailbox: Mailbox, request: Request) => void,
+  ) {
+    this.namespace = namespace
+    this.#admission = admission
+    this.#operationsMax = operationsMax
+    this.#onAdmitted = onAdmitted
+  }
+
+  get insideCount(): number {
+    return this.#inside.length
+  }
+
+  get outsideCount(): number {
+    return this.#outside.length
+  }
+
+  get isIdle(): boolean {
+    return !this.committing && !this.loading && this.#inside.length === 0 && this.#outside.length === 0
+  }
+
+  add(request: Request): void {
+    if (this.#outside.length === 0 && this.#hasRoom(request)) {
+      this.#admit(request)
+    } else {
+      this.#outside.push(request)
+      this.#admission.waiting.add(this)
+    }
+  }
+
+  /** Admits the next waiting request if there is room; false if nothing was admitted or dropped. */
+  admitOne(): boolean {
+    const request = this.#outside.peek()
+    if (request === undefined) return false
+    if (!request.withdrawn && !this.#hasRoom(request)) return false
+    this.#outside.shift()
+    if (!request.withdrawn) this.#admit(request)
+    return true
+  }
+
+  peekAt(index: number): Request | undefined {
+    return this.#inside.at(index)
+  }
+
+  take(): Request | undefined {
+    const request = this.#inside.shift()
+    if (request !== undefined) this.#leave(request)
+    return request
+  }
+
+  /** Puts requests back to the front that were taken but have to be planned anew. */
+  putBack(requests: readonly Request[]): void {
+    for (const request of requests.toReversed()) {
+      this.#inside.unshift(request)
+      this.#enter(request)
+    }
+  }
+
+  #hasRoom(request: Request): boolean {
+    const operations = this.#operations + request.operationCount
+    return (
+      (this.#operations === 0 || operations <= this.#operationsMax) && this.#admission.hasRoom(request.bytes)
+    )
+  }
+
+  #admit(request: Request): void {
+    this.#inside.push(request)
+    this.#enter(request)
+    this.#onAdmitted(this, request)
+  }
+
+  #enter(request: Request): void {
+    this.#operations += request.operationCount
+    this.#admission.bytes += request.bytes
+  }
+
+  #leave(request: Request): void {
+    this.#operations -= request.operationCount
+    this.#admission.bytes -= request.bytes
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * Namespaces owns the states of the namespaces in memory and their bounds (I9): values and heads are let go one by
+ * one, names with their whole namespace once nobody uses it. What is let go is loaded again from the backend.
+ */
+import type { Backend, Head, HeadAnswer } from '../backend/backend.js'
+import type { Limits } from '../limits.js'
+import { BoundedCache } from './bounded-cache.js'
+import { Names } from './names.js'
+import { NamespaceState, type CachedValue, type KeyState } from './namespace-state.js'
+
+export class Namespaces {
+  readonly #backend: Backend
+  readonly #isInUse: (state: NamespaceState) => boolean
+  readonly #states = new Map<string, NamespaceState>()
+  readonly #values: BoundedCache<KeyState>
+  readonly #heads: BoundedCache<KeyState>
+  readonly #namespaces: BoundedCache<NamespaceState>
+  #foldName: ((name: string) => string) | null = null
+  /** The highest revision that is known of. */
+  #revision = 0
+
+  constructor(backend: Backend, limits: Limits, isInUse: (state: NamespaceState) => boolean) {
+    this.#backend = backend
+    this.#isInUse = isInUse
+    this.#values = new BoundedCache(limits.cacheBytesMax, (key) => {
+      key.value = undefined
+      return true
+    })
+    this.#heads = new BoundedCache(limits.headBytesMax, (key) => this.#releaseKey(key))
+    this.#namespaces = new BoundedCache(limits.headBytesMax, (state) => this.#release(state))
+  }
+
+  opened(revision: number, foldName: ((name: string) => string) | null): void {
+    this.#revision = revision
+    this.#foldName = foldName
+  }
+
+  find(name: string): NamespaceState | undefined {
+    return this.#states.get(name)
+  }
+
+  get(name: string): NamespaceState {
+    let state = this.#states.get(name)
+    if (state === undefined) {
+      state = new NamespaceState(name)
+      this.#states.set(name, state)
+    }
+    state.used = true
+    return state
+  }
+
+  /** Null if it is loaded; otherwise a promise to wait for. */
+  load(state: NamespaceState): Promise<void> | null {
+    if (state.load.status === 'loaded') return null
+    if (state.load.status === 'loading') return state.load.promise
+    const promise = this.#load(state)
+    state.load = { status: 'loading', promise }
+    return promise
+  }
+
+  setHead(key: KeyState, answer: HeadAnswer): void {
+    key.setLoaded(answer)
+    this.account(key)
+  }
+
+  setWritten(key: KeyState, head: Head, value: CachedValue): void {
+    const namespace = key.namespace
+    if (key.head === null) namespace.names.add(key.key)
+    key.setWritten(head)
+    this.account(key)
+    this.setValue(key, value, head.size)
+    this.#changed(namespace, head.revision)
+  }
+
+  setDeleted(key: KeyState, revision: number, by: KeyState['deletedBy']): void {
+    key.namespace.names.remove(key.key)
+    key.setDeleted(by)
+    this.dropValue(key)
+    this.account(key)
+    this.#changed(key.namespace, revision)
+  }
+
+  setCreated(state: NamespaceState, revision: number): void {
+    state.exists = true
+    this.#changed(state, revision)
+  }
+
+  setRemoved(state: NamespaceState, revision: number): void {
+    state.exists = false
+    state.names.clear()
+    for (const key of state.keys.values()) {
+      key.setDeleted(null)
+      this.dropValue(key)
+    }
+    this.#changed(state, revision)
+  }
+
+  setValue(key: KeyState, value: CachedValue, size: number): void {
+    key.value = value
+    key.used = true
+    this.#values.set(key, size + VALUE_OVERHEAD_BYTES)
+  }
+
+  dropValue(key: KeyState): void {
+    key.value = undefined
+    this.#values.delete(key)
+  }
+
+  /** Makes sure that the key's state is counted, and lives in the namespace that it belongs to. */
+  account(key: KeyState): void {
+    this.#heads.set(key, HEAD_BYTES + key.key.length)
+  }
+
+  /** Called when nothing is half done: lets go of what is too much. */
+  trim(): void {
+    this.#values.trim()
+    this.#heads.trim()
+    this.#namespaces.trim()
+  }
+
+  async #load(state: NamespaceState): Promise<void> {
+    try {
+      const { exists, keys } = await this.#backend.load(state.name)
+      state.exists = exists
+      state.names = new Names(keys, this.#foldName)
+      state.lastRevision = this.#revision
+      state.compactedRevision = this.#revision
+      state.load = { status: 'loaded' }
+      this.#namespaces.set(state, state.names.bytes + NAMESPACE_BYTES)
+    } catch (error) {
+      state.load = { status: 'unloaded' }
+      throw error
+    }
+  }
+
+  #changed(state: NamespaceState, revision: number): void {
+    state.lastRevision = revision
+    if (revision > this.#revision) this.#revision = revision
+    this.#namespaces.set(state, state.names.bytes + NAMESPACE_BYTES)
+  }
+
+  #releaseKey(key: KeyState): boolean {
+    if (key.pins > 0 || key.foundRevision) return false
+    this.#values.delete(key)
+    if (key.namespace.keys.get(key.key) === key) key.namespace.keys.delete(key.key)
+    return true
+  }
+
+  #release(state: NamespaceState): boolean {
+    if (state.users > 0 || this.#isInUse(state)) return false
+    for (const key of state.keys.values()) if (key.pins > 0 || key.foundRevision) return false
+    for (const key of state.keys.values()) {
+      this.#values.delete(key)
+      this.#heads.delete(key)
+    }
+    this.#states.delete(state.name)
+    return true
+  }
+}
+
+/** What the bookkeeping takes, roughly, besides the text or bytes themselves. */
+const VALUE_OVERHEAD_BYTES = 64
+const HEAD_BYTES = 320
+const NAMESPACE_BYTES = 1000

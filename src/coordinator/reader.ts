@@ -1,0 +1,190 @@
+/**
+ * Reader answers reads from committed state: from memory where the value is cached, otherwise from the backend. Reads
+ * do not go through the mailbox: what is committed when the answer is given is a correct answer (I2).
+ *
+ * - Keys that are asked for in the same turn of the event loop travel to the backend together.
+ * - An answer of the backend counts only if the key's head is still the one it started from; otherwise it is read again.
+ * - A file that was changed behind the store's back is noticed here, gets a revision of its own, and is reported.
+ */
+import type { Backend, Head, HeadAnswer, ReadAnswer } from '../backend/backend.js'
+import type { Namespaces } from './namespaces.js'
+import type { CachedValue, KeyState, NamespaceState } from './namespace-state.js'
+import type { Publisher } from './publisher.js'
+
+/** Head and value of one moment. */
+export interface Found {
+  readonly head: Head
+  readonly value: CachedValue
+}
+
+/** Keys of one question to the backend. */
+const BATCH_MAX = 64
+
+interface Waiting {
+  readonly key: string
+  resolve(answer: ReadAnswer): void
+  reject(error: unknown): void
+}
+
+export class Reader {
+  readonly #backend: Backend
+  readonly #namespaces: Namespaces
+  readonly #publisher: Publisher
+  readonly #waiting = new Map<NamespaceState, Waiting[]>()
+  #scheduled = false
+
+  constructor(backend: Backend, namespaces: Namespaces, publisher: Publisher) {
+    this.#backend = backend
+    this.#namespaces = namespaces
+    this.#publisher = publisher
+  }
+
+  /** The answer if it is in memory: null for a missing key, undefined if the backend has to be asked. */
+  peek(namespace: string, key: string): Found | null | undefined {
+    const state = this.#namespaces.find(namespace)
+    if (state === undefined || state.load.status !== 'loaded') return undefined
+    if (!state.names.has(key)) return null
+    const keyState = state.keys.get(key)
+    if (keyState?.value === undefined || keyState.head == null) return undefined
+    keyState.used = true
+    return { head: keyState.head, value: keyState.value }
+  }
+
+  async read(namespace: string, key: string): Promise<Found | null> {
+    const found = this.peek(namespace, key)
+    if (found !== undefined) return found
+    return this.#using(namespace, (state) => this.#read(state, key))
+  }
+
+  async head(namespace: string, key: string): Promise<Head | null> {
+    return this.#using(namespace, async (state) => {
+      for (;;) {
+        if (!state.names.has(key)) return null
+        const keyState = state.key(key)
+        if (keyState.head !== undefined) return keyState.head
+        await this.loadHeads(state, [keyState])
+      }
+    })
+  }
+
+  async names(namespace: string): Promise<readonly string[]> {
+    return this.#using(namespace, (state) => Promise.resolve(state.names.sorted()))
+  }
+
+  /** Looks up heads that are not known yet. */
+  async loadHeads(state: NamespaceState, keys: readonly KeyState[]): Promise<void> {
+    const answers = await this.#backend.heads(
+      state.name,
+      keys.map(({ key }) => key),
+    )
+    keys.forEach((key, index) => {
+      if (key.head === undefined) this.#setFirstHead(key, answers[index] ?? null)
+    })
+  }
+
+  async #using<T>(namespace: string, use: (state: NamespaceState) => Promise<T>): Promise<T> {
+    const state = this.#namespaces.get(namespace)
+    state.users++
+    try {
+      const loading = this.#namespaces.load(state)
+      if (loading !== null) await loading
+      return await use(state)
+    } finally {
+      state.users--
+      this.#namespaces.trim()
+    }
+  }
+
+  async #read(state: NamespaceState, key: string): Promise<Found | null> {
+    for (;;) {
+      const found = this.peek(state.name, key)
+      if (found !== undefined) return found
+      const before = state.keys.get(key)?.head
+      const answer = await this.#ask(state, key)
+      if (!state.names.has(key)) return null
+      const keyState = state.key(key)
+      if (keyState.head !== before) continue
+      const head = this.#reconcile(keyState, answer.head)
+      if (answer.error !== undefined) throw answer.error
+      if (head === null || answer.value === null) return null
+      this.#namespaces.setValue(keyState, answer.value, answer.value.byteLength)
+      return { head, value: answer.value }
+    }
+  }
+
+  /** Brings what is known of the key in line with what was found at its place. */
+  #reconcile(key: KeyState, answer: HeadAnswer): Head | null {
+    const before = key.head
+    if (before === undefined || before === null) return this.#setFirstHead(key, answer)
+    const found = answer !== null && 'corrupt' in answer ? answer.head : answer
+    if (found !== null && isSame(before, found)) return before
+    const revision = this.#backend.allocateRevision()
+    if (found === null) {
+      this.#namespaces.setDeleted(key, revision, null)
+    } else {
+      const head = { ...found, revision, external: true, anonymous: true }
+      this.#namespaces.dropValue(key)
+      this.#namespaces.setHead(
+        key,
+        answer !== null && 'corrupt' in answer ? { corrupt: answer.corrupt, head } : head,
+      )
+      key.foundRevision = true
+    }
+    this.#publisher.external(key.namespace.name, key.key, null)
+    return key.head ?? null
+  }
+
+  #setFirstHead(key: KeyState, answer: HeadAnswer): Head | null {
+    if (answer === null) {
+      const revision = this.#backend.allocateRevision()
+      this.#namespaces.setDeleted(key, revision, null)
+      this.#publisher.external(key.namespace.name, key.key, null)
+      return null
+    }
+    this.#namespaces.setHead(key, answer)
+    const head = key.head ?? null
+    if (key.corruptMetadata !== null) {
+      this.#publisher.events.warn(
+        'METADATA_CORRUPT',
+        `the metadata of key '${key.key}' in namespace '${key.namespace.name}' can't be read: ${key.corruptMetadata}`,
+      )
+    }
+    if (head?.external === true) this.#publisher.external(key.namespace.name, key.key, null)
+    return head
+  }
+
+  #ask(state: NamespaceState, key: string): Promise<ReadAnswer> {
+    return new Promise((resolve, reject) => {
+      const waiting = this.#waiting.get(state)
+      if (waiting === undefined) this.#waiting.set(state, [{ key, resolve, reject }])
+      else waiting.push({ key, resolve, reject })
+      if (this.#scheduled) return
+      this.#scheduled = true
+      setImmediate(() => {
+        this.#scheduled = false
+        const all = [...this.#waiting]
+        this.#waiting.clear()
+        for (const [namespace, list] of all) {
+          for (let i = 0; i < list.length; i += BATCH_MAX) {
+            void this.#askBackend(namespace, list.slice(i, i + BATCH_MAX))
+          }
+        }
+      })
+    })
+  }
+
+  async #askBackend(state: NamespaceState, list: readonly Waiting[]): Promise<void> {
+    try {
+      const keys = list.map(({ key }) => key)
+      const answers = await this.#backend.read(state.name, keys)
+      list.forEach((waiting, index) => waiting.resolve(answers[index]!))
+    } catch (error) {
+      for (const waiting of list) waiting.reject(error)
+    }
+  }
+}
+
+function isSame(known: Head, found: Head): boolean {
+  if (known.external && found.external) return known.fingerprint === found.fingerprint
+  return known.revision === found.revision
+}

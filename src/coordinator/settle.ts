@@ -1,0 +1,109 @@
+/**
+ * Settling: what a committed plan means for the state in memory, for subscribers and for the callers, in this order,
+ * after the backend's acknowledgement (I2).
+ */
+import type { Conflict, DeleteResult, WriteResult } from '../api.js'
+import type { Head } from '../backend/backend.js'
+import type { NamespaceState } from './namespace-state.js'
+import type { Namespaces } from './namespaces.js'
+import { settledConflict, type Decision, type PlannedOperation } from './plan.js'
+import type { Publisher } from './publisher.js'
+import type { OperationResult, Request, RequestAnswer } from './request.js'
+
+export interface SettleContext {
+  readonly namespaces: Namespaces
+  readonly publisher: Publisher
+  readonly state: NamespaceState
+  /** When the plan was made. */
+  readonly atMs: number
+  /** Revision of the plan's first unit. */
+  readonly firstRevision: number
+}
+
+/** Applies one decision and gives the caller's answer; the caller is told by the committer, which knows when. */
+export function settle(context: SettleContext, request: Request, decision: Decision): RequestAnswer {
+  const { namespaces, state, firstRevision } = context
+  switch (decision.kind) {
+    case 'create':
+      if (decision.unit !== null) namespaces.setCreated(state, firstRevision + decision.unit)
+      return decision.unit !== null
+    case 'remove':
+      if (decision.unit !== null) remove(context, firstRevision + decision.unit)
+      return decision.unit !== null
+    case 'change':
+      return settleChange(context, request, decision)
+    case 'refused':
+      publishConflicts(context, request, decision.conflicts)
+      throw decision.error(firstRevision)
+  }
+}
+
+function remove(context: SettleContext, revision: number): void {
+  const { namespaces, publisher, state } = context
+  const keys = state.names.sorted()
+  namespaces.setRemoved(state, revision)
+  for (const key of keys) {
+    publisher.changed({ namespace: state.name, key, kind: 'delete', revision, writer: null })
+  }
+}
+
+function settleChange(
+  context: SettleContext,
+  request: Request,
+  decision: Extract<Decision, { kind: 'change' }>,
+): readonly OperationResult[] {
+  const revision = decision.unit === null ? null : context.firstRevision + decision.unit
+  const results = decision.operations.map((planned) => apply(context, planned, revision, decision))
+  decision.operations.forEach((planned, index) => {
+    const { key } = planned.operation
+    request.seen?.set(key, planned.effect === 'write' ? revision : null)
+    if (planned.effect === 'none' || revision === null) return
+    const { name: namespace } = context.state
+    const kind = planned.effect
+    context.publisher.changed({ namespace, key, kind, revision, writer: decision.current })
+    const conflict = results[index]!.conflict
+    if (conflict === null || request.body.kind !== 'change') return
+    const outcome = kind === 'write' ? 'written' : 'deleted'
+    const policy = request.body.terms.conflictPolicy
+    context.publisher.conflict(conflict, policy, outcome, revision, context.atMs)
+  })
+  return results
+}
+
+function apply(
+  context: SettleContext,
+  planned: PlannedOperation,
+  revision: number | null,
+  decision: Extract<Decision, { kind: 'change' }>,
+): OperationResult {
+  const { operation, state, effect, change } = planned
+  const key = operation.key
+  if (effect === 'none' || revision === null) {
+    return { key, deleted: false, revision: null, conflict: null } satisfies DeleteResult
+  }
+  const conflict = planned.conflict === null ? null : settledConflict(planned.conflict, context.firstRevision)
+  if (change === null) {
+    context.namespaces.setDeleted(state, revision, decision.current)
+    return { key, deleted: true, revision, conflict } satisfies DeleteResult
+  }
+  const head: Head = {
+    revision,
+    writer: change.writer,
+    writerAtS: change.writerAtS,
+    anonymous: change.anonymous,
+    external: false,
+    size: change.size,
+    updatedAtMs: context.atMs,
+  }
+  context.namespaces.setWritten(state, head, change.value)
+  return { key, revision, conflict } satisfies WriteResult
+}
+
+function publishConflicts(context: SettleContext, request: Request, conflicts: readonly Conflict[]): void {
+  if (request.body.kind !== 'change') return
+  const policy = request.body.terms.conflictPolicy
+  for (const conflict of conflicts) {
+    const settled = settledConflict(conflict, context.firstRevision)
+    context.publisher.conflict(settled, policy, 'refused', null, context.atMs)
+  }
+}

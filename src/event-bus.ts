@@ -1,0 +1,157 @@
+/**
+ * EventBus owns the subscriptions to a store's events. The coordinator publishes after the backend's acknowledgement
+ * and in commit order (I2). A listener that throws or rejects disturbs neither the store nor the other listeners: what
+ * it threw becomes a `warning`.
+ */
+import { EventEmitter } from 'eventemitter3'
+import type { EventMap, Events, Filter } from './api.js'
+import { BoundedIterator } from './bounded-iterator.js'
+import { checkFunction } from './check-options.js'
+import { checkFilter } from './options.js'
+
+type Type = keyof EventMap
+type Lagged = { readonly type: 'lagged'; readonly missed: number }
+
+const TYPES: ReadonlySet<string> = new Set<Type>([
+  'conflict',
+  'change',
+  'external',
+  'warning',
+  'failed',
+  'recovered',
+  'closed',
+])
+
+export class EventBus implements Events {
+  readonly #emitter = new EventEmitter<Record<Type, (event: unknown) => void>>()
+  readonly #iterators = new Set<{ end(): void }>()
+  readonly #bufferMax: number
+
+  constructor(bufferMax: number) {
+    this.#bufferMax = bufferMax
+  }
+
+  has(type: Type): boolean {
+    return this.#emitter.listenerCount(type) > 0
+  }
+
+  publish<T extends Type>(type: T, event: EventMap[T]): void {
+    this.#emitter.emit(type, event)
+  }
+
+  /** A warning reaches somebody: the subscribers, or the process. */
+  warn(code: string, message: string): void {
+    if (this.has('warning')) {
+      this.publish('warning', { code, message })
+    } else {
+      process.emitWarning(message, { type: 'AgentStateWarning', code })
+    }
+  }
+
+  /** Ends all iterators; nothing is published afterwards. */
+  end(): void {
+    for (const iterator of [...this.#iterators]) iterator.end()
+    this.#emitter.removeAllListeners()
+  }
+
+  on<T extends Type>(type: T, listener: (event: EventMap[T]) => unknown, filter?: Filter): () => void {
+    checkType(type)
+    checkFunction(listener, 'listener')
+    checkFilter(filter)
+    return this.#subscribe(type, this.#guard(type, listener), filter)
+  }
+
+  iterate<T extends Type>(
+    type: T,
+    filter?: Filter,
+  ): AsyncIterable<({ readonly type: T } & EventMap[T]) | Lagged> {
+    checkType(type)
+    checkFilter(filter)
+    let missed = 0
+    const takeMissed = (): Lagged | null => {
+      if (missed === 0) return null
+      const lagged: Lagged = { type: 'lagged', missed }
+      missed = 0
+      return lagged
+    }
+    let unsubscribe = (): void => {}
+    const handle = { end: (): void => iterator.end() }
+    const iterator = new BoundedIterator<({ readonly type: T } & EventMap[T]) | Lagged>(
+      this.#bufferMax,
+      {
+        onClose: () => {
+          unsubscribe()
+          this.#iterators.delete(handle)
+        },
+        onEmpty: takeMissed,
+      },
+      filter?.signal,
+    )
+    if (filter?.signal?.aborted === true) return iterator
+    this.#iterators.add(handle)
+    const deliver = (event: EventMap[T]): void => {
+      if (!iterator.isFull) {
+        const lagged = takeMissed()
+        if (lagged !== null) iterator.push(lagged)
+      }
+      if (!iterator.push({ ...event, type })) missed++
+    }
+    unsubscribe = this.#subscribe(type, deliver, { namespace: filter?.namespace })
+    return iterator
+  }
+
+  #subscribe<T extends Type>(
+    type: T,
+    deliver: (event: EventMap[T]) => void,
+    filter: Filter | undefined,
+  ): () => void {
+    const { namespace, signal } = filter ?? {}
+    if (signal?.aborted === true) return () => {}
+    const listener = (event: unknown): void => {
+      const typed = event as EventMap[T]
+      if (namespace !== undefined && 'namespace' in typed && typed.namespace !== namespace) return
+      deliver(typed)
+    }
+    this.#emitter.on(type, listener)
+    const unsubscribe = (): void => {
+      this.#emitter.off(type, listener)
+      signal?.removeEventListener('abort', unsubscribe)
+    }
+    signal?.addEventListener('abort', unsubscribe, { once: true })
+    return unsubscribe
+  }
+
+  #guard<T extends Type>(type: T, listener: (event: EventMap[T]) => unknown): (event: EventMap[T]) => void {
+    return (event) => {
+      try {
+        const result = listener(event)
+        if (isThenable(result)) result.then(undefined, (error: unknown) => this.#listenerFailed(type, error))
+      } catch (error) {
+        this.#listenerFailed(type, error)
+      }
+    }
+  }
+
+  /** A failing listener of warnings is not told of itself by a warning event: that would never end. */
+  #listenerFailed(type: Type, error: unknown): void {
+    const message = `a listener of '${type}' events failed: ${describe(error)}`
+    if (type === 'warning')
+      process.emitWarning(message, { type: 'AgentStateWarning', code: 'LISTENER_FAILED' })
+    else this.warn('LISTENER_FAILED', message)
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  )
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+function checkType(type: unknown): asserts type is Type {
+  if (typeof type === 'string' && TYPES.has(type)) return
+  throw new TypeError(`unknown event type '${String(type)}'; known are ${[...TYPES].join(', ')}`)
+}

@@ -1,0 +1,318 @@
+/**
+ * A session: checks and encodes what its user passes, and asks the coordinator. It owns the user's defaults and the
+ * memory of what was seen; there is nothing to close.
+ */
+import type {
+  Defaults,
+  DeleteResult,
+  Entry,
+  Handoff,
+  If,
+  Next,
+  Operation,
+  Page,
+  Results,
+  Schema,
+  SchemaOutput,
+  Session,
+  Stat,
+  Value,
+  Wait,
+  WatchItem,
+  WatchOptions,
+  WriteOptions,
+  WriteResult,
+  Writer,
+} from './api.js'
+import { checkFunction } from './check-options.js'
+import type { Head } from './backend/backend.js'
+import type { Coordinator } from './coordinator/coordinator.js'
+import type { Found } from './coordinator/reader.js'
+import type { OperationResult, RequestedOperation } from './coordinator/request.js'
+import { SeenKeys } from './coordinator/seen-keys.js'
+import { stateError } from './errors.js'
+import { buildHandoff, HANDOFF_KEY, parseHandoff } from './handoff.js'
+import { normalizeKey } from './key.js'
+import { encodeJson, parseJson, validateJson } from './json.js'
+import {
+  checkPage,
+  checkRevisionCondition,
+  checkWatchOptions,
+  resolveDefaults,
+  resolveSignal,
+  resolveUpdateOptions,
+  resolveWriteOptions,
+  type ResolvedDefaults,
+} from './options.js'
+import { pageOf } from './page.js'
+import { toOperations } from './operations.js'
+import { bytesOf, takeValue, textOf, type TakenValue } from './value.js'
+import { watch } from './watch.js'
+
+/** Entries that `entries()` reads ahead. */
+const READ_AHEAD = 16
+
+export interface SessionContext {
+  readonly coordinator: Coordinator
+  readonly namespace: string
+  /** What handover documents name as the root. */
+  readonly root: string
+  readonly now: () => number
+}
+
+export class LocalSession implements Session {
+  readonly #context: SessionContext
+  readonly #coordinator: Coordinator
+  readonly #defaults: ResolvedDefaults
+  readonly #seen: SeenKeys | null
+
+  constructor(context: SessionContext, defaults: ResolvedDefaults) {
+    this.#context = context
+    this.#coordinator = context.coordinator
+    this.#defaults = defaults
+    this.#seen = defaults.writer === null ? null : new SeenKeys(context.coordinator.limits.seenKeysMax)
+  }
+
+  get namespace(): string {
+    return this.#context.namespace
+  }
+
+  get writer(): Writer | null {
+    return this.#defaults.writer
+  }
+
+  with(overrides: Defaults): Session {
+    return new LocalSession(this.#context, resolveDefaults(this.#defaults, overrides))
+  }
+
+  async read(key: string, options?: Wait): Promise<string | null> {
+    const normalized = this.#key(key)
+    const found = await this.#read(normalized, options)
+    return found === null ? null : this.#text(normalized, found)
+  }
+
+  async readBytes(key: string, options?: Wait): Promise<Uint8Array | null> {
+    const found = await this.#read(this.#key(key), options)
+    return found === null ? null : bytesOf(found.value)
+  }
+
+  readJson<S extends Schema>(key: string, schema: S, options?: Wait): Promise<SchemaOutput<S> | null>
+  readJson(key: string, options?: Wait): Promise<unknown>
+  async readJson(key: string, schemaOrOptions?: Schema | Wait, options?: Wait): Promise<unknown> {
+    const schema = isSchema(schemaOrOptions) ? schemaOrOptions : undefined
+    const wait = schema === undefined && options === undefined ? (schemaOrOptions as Wait) : options
+    const normalized = this.#key(key)
+    const found = await this.#read(normalized, wait)
+    if (found === null) return null
+    const value = parseJson(this.#text(normalized, found), this.namespace, normalized)
+    return schema === undefined ? value : validateJson(schema, value, this.namespace, normalized)
+  }
+
+  async entry(key: string, options?: Wait): Promise<Entry | null> {
+    const normalized = this.#key(key)
+    const found = await this.#read(normalized, options)
+    return found === null ? null : { ...statOf(normalized, found.head), value: bytesOf(found.value) }
+  }
+
+  async stat(key: string, options?: Wait): Promise<Stat | null> {
+    const normalized = this.#key(key)
+    const signal = this.#signal(options)
+    const head = await this.#coordinator.head(this.namespace, normalized, signal)
+    return head === null ? null : statOf(normalized, head)
+  }
+
+  async write(key: string, value: Value, options?: WriteOptions & If): Promise<WriteResult> {
+    const normalized = this.#key(key)
+    const taken = takeValue(value, normalized, this.#coordinator.limits.valueBytesMax)
+    return this.#write(normalized, taken, options)
+  }
+
+  async writeJson(key: string, value: unknown, options?: WriteOptions & If): Promise<WriteResult> {
+    return this.write(key, encodeJson(value), options)
+  }
+
+  async delete(key: string, options?: WriteOptions & If): Promise<DeleteResult> {
+    const normalized = this.#key(key)
+    const terms = resolveWriteOptions(this.#defaults, options)
+    const conditions = this.#conditions(normalized, options)
+    const operation: RequestedOperation = { kind: 'delete', key: normalized, ...conditions }
+    return (await this.#submit(operation, 0, terms)) as DeleteResult
+  }
+
+  async update(
+    key: string,
+    fn: (value: string | null) => Next<Value | null>,
+    options?: WriteOptions,
+  ): Promise<WriteResult | DeleteResult | null> {
+    checkFunction(fn, 'fn')
+    const normalized = this.#key(key)
+    return this.#update(normalized, options, async (found) =>
+      fn(found === null ? null : this.#text(normalized, found)),
+    )
+  }
+
+  async updateJson<S extends Schema>(
+    key: string,
+    schema: S,
+    fn: (value: SchemaOutput<S> | null) => Next<SchemaOutput<S> | null>,
+    options?: WriteOptions,
+  ): Promise<WriteResult | DeleteResult | null> {
+    checkFunction(fn, 'fn')
+    if (!isSchema(schema)) throw new TypeError('schema must implement Standard Schema')
+    const normalized = this.#key(key)
+    return this.#update(normalized, options, async (found) => {
+      const json =
+        found === null ? null : parseJson(this.#text(normalized, found), this.namespace, normalized)
+      const value = found === null ? null : await validateJson(schema, json, this.namespace, normalized)
+      const next = await fn(value)
+      if (next === undefined) return undefined
+      if (next === null) return null
+      await validateJson(schema, next, this.namespace, normalized)
+      return encodeJson(next)
+    })
+  }
+
+  async batch<const O extends readonly Operation[]>(
+    operations: O,
+    options?: WriteOptions,
+  ): Promise<Results<O>> {
+    const terms = resolveUpdateOptions(this.#defaults, options)
+    const { limits } = this.#coordinator
+    const requested = toOperations(operations, limits, (key) => this.#seen?.get(key))
+    if (requested.operations.length === 0) {
+      this.#coordinator.checkOpen()
+      return [] as unknown as Results<O>
+    }
+    const body = { kind: 'change' as const, operations: requested.operations, single: false, terms }
+    const answer = this.#coordinator.submit(this.namespace, body, requested.bytes, this.#seen, terms.signal)
+    return (await answer) as unknown as Results<O>
+  }
+
+  async list(page?: Page): Promise<string[]> {
+    checkPage(page)
+    const names = await this.#coordinator.names(this.namespace, page?.signal ?? this.#defaults.signal)
+    return pageOf(names, page)
+  }
+
+  async *entries(page?: Page): AsyncGenerator<Entry, void> {
+    const keys = await this.list(page)
+    const wait = page?.signal === undefined ? undefined : { signal: page.signal }
+    for (let i = 0; i < keys.length; i += READ_AHEAD) {
+      const entries = await Promise.all(keys.slice(i, i + READ_AHEAD).map((key) => this.entry(key, wait)))
+      for (const entry of entries) if (entry !== null) yield entry
+    }
+  }
+
+  watch(options?: WatchOptions): AsyncIterable<WatchItem> {
+    checkWatchOptions(options)
+    return watch(this.#coordinator, this.namespace, { signal: this.#defaults.signal, ...options })
+  }
+
+  async writeHandoff(
+    summary: Readonly<Record<string, unknown>>,
+    options?: WriteOptions,
+  ): Promise<WriteResult> {
+    const document = buildHandoff({
+      sessionId: this.namespace,
+      root: this.#context.root,
+      key: HANDOFF_KEY,
+      summary,
+      writer: this.writer,
+      writtenAtS: Math.floor(this.#context.now() / 1000),
+    })
+    return this.write(HANDOFF_KEY, document, options)
+  }
+
+  async readHandoff(options?: Wait): Promise<Handoff | null> {
+    const text = await this.read(HANDOFF_KEY, options)
+    return text === null ? null : parseHandoff(text, this.namespace)
+  }
+
+  async #write(
+    key: string,
+    taken: TakenValue,
+    options: (WriteOptions & If) | undefined,
+  ): Promise<WriteResult> {
+    const terms = resolveWriteOptions(this.#defaults, options)
+    const conditions = this.#conditions(key, options)
+    const operation: RequestedOperation = { kind: 'write', key, ...taken, ...conditions }
+    return (await this.#submit(operation, taken.size, terms)) as WriteResult
+  }
+
+  async #submit(
+    operation: RequestedOperation,
+    bytes: number,
+    terms: ResolvedDefaults,
+  ): Promise<OperationResult> {
+    const body = { kind: 'change' as const, operations: [operation], single: true, terms }
+    const results = await this.#coordinator.submit(this.namespace, body, bytes, this.#seen, terms.signal)
+    return (results as readonly OperationResult[])[0]!
+  }
+
+  #update(
+    key: string,
+    options: WriteOptions | undefined,
+    decide: (found: Found | null) => Promise<Value | null | undefined>,
+  ): Promise<WriteResult | DeleteResult | null> {
+    const terms = resolveUpdateOptions(this.#defaults, options)
+    return this.#coordinator.update(this.namespace, key, terms.signal, {
+      decide,
+      submit: (value, found) => {
+        const revision = found === null ? null : found.head.revision
+        this.#seen?.set(key, revision)
+        const conditions = { ifRevision: revision, seen: revision }
+        if (value === null) return this.#submit({ kind: 'delete', key, ...conditions }, 0, terms)
+        const taken = takeValue(value, key, this.#coordinator.limits.valueBytesMax)
+        return this.#submit({ kind: 'write', key, ...taken, ...conditions }, taken.size, terms)
+      },
+    })
+  }
+
+  /** What a write depends on: the caller's condition, and what this session saw when it was called. */
+  #conditions(
+    key: string,
+    options: If | undefined,
+  ): { ifRevision: number | null | undefined; seen: number | null | undefined } {
+    if (options === undefined) return { ifRevision: undefined, seen: this.#seen?.get(key) }
+    const seen = checkRevisionCondition(options.seenRevision, 'seenRevision')
+    return {
+      ifRevision: checkRevisionCondition(options.ifRevision, 'ifRevision'),
+      seen: seen === undefined ? this.#seen?.get(key) : seen,
+    }
+  }
+
+  async #read(key: string, options: Wait | undefined): Promise<Found | null> {
+    const signal = this.#signal(options)
+    if (signal?.aborted === true) throw signal.reason
+    const reading = this.#coordinator.read(this.namespace, key, signal)
+    const found = reading instanceof Promise ? await reading : reading
+    this.#seen?.set(key, found === null ? null : found.head.revision)
+    return found
+  }
+
+  #signal(options: Wait | undefined): AbortSignal | undefined {
+    return resolveSignal(options, this.#defaults.signal)
+  }
+
+  #key(key: string): string {
+    return normalizeKey(key, this.#coordinator.limits.keyBytesMax)
+  }
+
+  #text(key: string, found: Found): string {
+    const text = textOf(found.value)
+    if (text !== null) return text
+    throw stateError('NOT_UTF8', `the value of key '${key}' is not UTF-8 text; readBytes() reads it`, {
+      namespace: this.namespace,
+      key,
+    })
+  }
+}
+
+function statOf(key: string, head: Head): Stat {
+  const { revision, writer, size, updatedAtMs, external } = head
+  return { key, revision, writer, size, updatedAtMs, external }
+}
+
+function isSchema(value: unknown): value is Schema {
+  return (typeof value === 'object' || typeof value === 'function') && value !== null && '~standard' in value
+}

@@ -1,0 +1,52 @@
+/** Values on their way in and out: nobody outside may change what is inside, and the other way round. */
+import type { Value } from './api.js'
+import { stateError } from './errors.js'
+import { typeName } from './messages.js'
+import { decodeUtf8, isWellFormed, utf8Length } from './utf8.js'
+
+export interface TakenValue {
+  readonly value: Value
+  /** In bytes. */
+  readonly size: number
+}
+
+/** Checks a value and takes it over: a text as it is, bytes as a copy. */
+export function takeValue(value: unknown, key: string, bytesMax: number): TakenValue {
+  if (typeof value === 'string') {
+    const size = utf8Length(value)
+    checkSize(size, key, bytesMax)
+    if (isWellFormed(value)) return { value, size }
+    throw stateError(
+      'INVALID_VALUE',
+      `the text for key '${key}' has a lone surrogate, which is no character`,
+      {
+        key,
+      },
+    )
+  }
+  if (value instanceof Uint8Array) {
+    checkSize(value.byteLength, key, bytesMax)
+    return { value: Uint8Array.prototype.slice.call(value), size: value.byteLength }
+  }
+  throw new TypeError(`a value must be a string or a Uint8Array, not ${typeName(value)}`)
+}
+
+/** The bytes of a value, as a copy. */
+export function bytesOf(value: Value): Uint8Array {
+  return typeof value === 'string' ? new TextEncoder().encode(value) : Uint8Array.prototype.slice.call(value)
+}
+
+/** The text of a value, or null if it is not UTF-8. */
+export function textOf(value: Value): string | null {
+  return typeof value === 'string' ? value : decodeUtf8(value)
+}
+
+function checkSize(size: number, key: string, max: number): void {
+  if (size <= max) return
+  throw stateError('LIMIT_EXCEEDED', `the value for key '${key}' has ${size} bytes, more than ${max}`, {
+    key,
+    limit: 'valueBytesMax',
+    max,
+    actual: size,
+  })
+}
