@@ -1,6 +1,25 @@
-import type { Writer } from '../../api.js'
-import type { Plan } from '../backend.js'
-import type { FramePlace } from './frame.js'
+/**
+ * Owns the bytes of one frame while it is put together. The appender keeps one encoder for the group that is being
+ * written and one for the group that forms meanwhile. Each value is copied once, from the caller's string or bytes into
+ * the frame (I4: content and metadata are in the same frame).
+ */
+import { crc32 } from 'node:zlib'
+import type { Value, Writer } from '../../api.js'
+import { writerFromJson, writerToJson } from '../../writer.js'
+import type { Change, Plan, Unit } from '../backend.js'
+import {
+  encodeHeader,
+  frameBytes,
+  FRAME_ALIGNMENT,
+  FRAME_BODY_BYTES_MAX,
+  FRAME_HEADER_BYTES,
+  GROUP_HEADER_BYTES,
+  RECORD_FLAGS,
+  RECORD_HEADER_BYTES,
+  RECORD_KINDS,
+  writeU64,
+  type FramePlace,
+} from './frame.js'
 
 /** A record taken from another place, under the revision it has. */
 export interface CarriedRecord {
@@ -21,37 +40,190 @@ export interface CarriedRecord {
       }
 }
 
+type WriteChange = Extract<Change, { kind: 'write' }>
+
+const BUFFER_BYTES_FIRST = 64 * 1024
+/** A buffer that grew larger for an unusual group is given back. */
+const BUFFER_BYTES_KEPT = 8 * 1024 * 1024
+const U16_MAX = 0xffff
+const NO_BYTES = Buffer.alloc(0)
+
 /** Encodes one frame at a time; reused, so that steady load allocates nothing. */
 export class FrameEncoder {
   /** Of every write in the order added: where its value starts, counted from the start of the frame. */
   readonly valueOffsets: number[] = []
   readonly valueSizes: number[] = []
   readonly valueCrcs: number[] = []
+  #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES_FIRST)
+  #end = FRAME_HEADER_BYTES
+  #recordCount = 0
+  /** Identities are few and never change, their JSON is needed in every record. */
+  readonly #writers = new WeakMap<Writer, Buffer>()
 
   get recordCount(): number {
-    throw new Error('not written yet')
+    return this.#recordCount
   }
 
   /** Header and body, padded to the alignment. */
   get frameBytes(): number {
-    throw new Error('not written yet')
+    return frameBytes(this.#end - FRAME_HEADER_BYTES)
   }
 
   reset(): void {
-    throw new Error('not written yet')
+    if (this.#buffer.length > BUFFER_BYTES_KEPT) this.#buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES_FIRST)
+    this.#restore(FRAME_HEADER_BYTES, 0, 0)
   }
 
-  /** Appends all units of the plan; unit i gets `firstRevision + i`. */
-  add(_plan: Plan, _firstRevision: number): void {
-    throw new Error('not written yet')
+  /** Appends all units of the plan; unit i gets `firstRevision + i`. If it throws, nothing was appended. */
+  add(plan: Plan, firstRevision: number): void {
+    let recordCount = 0
+    for (const unit of plan.units) recordCount += unit.kind === 'change' ? unit.changes.length : 1
+    this.#group(plan.namespace, recordCount, () => {
+      for (let index = 0; index < plan.units.length; index++) {
+        this.#unit(plan.units[index] as Unit, firstRevision + index, plan.atMs)
+      }
+    })
   }
 
-  addRecord(_record: CarriedRecord): void {
-    throw new Error('not written yet')
+  /** Appends one record. If it throws, nothing was appended. */
+  addRecord(record: CarriedRecord): void {
+    const { body, revision, atMs } = record
+    this.#group(record.namespace, 1, () => {
+      if (body.kind === 'write') this.#write({ ...body, size: body.value.length }, revision, atMs)
+      else this.#plain(RECORD_KINDS[body.kind], body.kind === 'delete' ? body.key : '', revision, atMs)
+    })
   }
 
   /** The frame for its place. `bytes` is a view that is valid until `reset`; `crc` links the next frame to it. */
-  seal(_place: FramePlace): { readonly bytes: Uint8Array; readonly crc: number } {
-    throw new Error('not written yet')
+  seal(place: FramePlace): { readonly bytes: Uint8Array; readonly crc: number } {
+    const bytes = this.#buffer.subarray(0, this.frameBytes)
+    bytes.fill(0, this.#end)
+    const body = bytes.subarray(FRAME_HEADER_BYTES, this.#end)
+    const crc = encodeHeader(bytes, place, {
+      bodyBytes: body.length,
+      bodyCrc: crc32(body),
+      recordCount: this.#recordCount,
+    })
+    return { bytes, crc }
+  }
+
+  #group(namespace: string, recordCount: number, records: () => void): void {
+    if (recordCount === 0) return
+    const start = this.#end
+    const valueCount = this.valueOffsets.length
+    try {
+      this.#reserve(GROUP_HEADER_BYTES + 3 * namespace.length)
+      const bytes = this.#text(namespace, start + GROUP_HEADER_BYTES, U16_MAX)
+      this.#buffer.writeUInt16LE(bytes, start)
+      this.#buffer.writeUInt16LE(0, start + 2)
+      this.#buffer.writeUInt32LE(recordCount, start + 4)
+      this.#end = start + GROUP_HEADER_BYTES + bytes
+      records()
+      this.#recordCount += recordCount
+    } catch (error) {
+      this.#restore(start, this.#recordCount, valueCount)
+      throw error
+    }
+  }
+
+  #unit(unit: Unit, revision: number, atMs: number): void {
+    if (unit.kind !== 'change') return this.#plain(RECORD_KINDS[unit.kind], '', revision, atMs)
+    for (const change of unit.changes) {
+      if (change.kind === 'write') this.#write(change, revision, atMs)
+      else this.#plain(RECORD_KINDS.delete, change.key, revision, atMs)
+    }
+  }
+
+  /** A record without a value. */
+  #plain(kind: number, key: string, revision: number, atMs: number): void {
+    this.#reserve(RECORD_HEADER_BYTES + 3 * key.length)
+    const start = this.#end
+    const keyBytes = this.#text(key, start + RECORD_HEADER_BYTES, U16_MAX)
+    const buffer = this.#buffer
+    buffer.fill(0, start, start + RECORD_HEADER_BYTES)
+    buffer[start] = kind
+    buffer.writeUInt16LE(keyBytes, start + 2)
+    writeU64(buffer, revision, start + 16)
+    buffer.writeDoubleLE(atMs, start + 24)
+    this.#end = start + RECORD_HEADER_BYTES + keyBytes
+  }
+
+  #write(change: Omit<WriteChange, 'kind'>, revision: number, atMs: number): void {
+    const { key, value, size, writerAtS } = change
+    const writer = change.writer === null ? NO_BYTES : this.#writerBytes(change.writer)
+    this.#reserve(RECORD_HEADER_BYTES + 3 * key.length + writer.length + size)
+    const start = this.#end
+    const buffer = this.#buffer
+    const keyBytes = this.#text(key, start + RECORD_HEADER_BYTES, U16_MAX)
+    const writerStart = start + RECORD_HEADER_BYTES + keyBytes
+    buffer.set(writer, writerStart)
+    const valueStart = writerStart + writer.length
+    this.#value(value, size, valueStart)
+    const crc = crc32(buffer.subarray(valueStart, valueStart + size))
+
+    buffer[start] = RECORD_KINDS.write
+    buffer[start + 1] =
+      (change.anonymous ? RECORD_FLAGS.anonymous : 0) |
+      (change.writer === null ? 0 : RECORD_FLAGS.writer) |
+      (writerAtS === null ? 0 : RECORD_FLAGS.writerAtS)
+    buffer.writeUInt16LE(keyBytes, start + 2)
+    buffer.writeUInt32LE(writer.length, start + 4)
+    buffer.writeUInt32LE(size, start + 8)
+    buffer.writeUInt32LE(crc, start + 12)
+    writeU64(buffer, revision, start + 16)
+    buffer.writeDoubleLE(atMs, start + 24)
+    buffer.writeDoubleLE(writerAtS ?? 0, start + 32)
+    this.#end = valueStart + size
+
+    this.valueOffsets.push(valueStart)
+    this.valueSizes.push(size)
+    this.valueCrcs.push(crc)
+  }
+
+  /** Throws if the size is not the value's: a wrong one would make content of what lies behind it. */
+  #value(value: Value, size: number, at: number): void {
+    let bytes = value.length
+    // Not limited to `size`, so that a longer text is noticed; behind it is room for the padding at least.
+    if (typeof value === 'string') bytes = this.#buffer.write(value, at, 'utf8')
+    else if (bytes === size) this.#buffer.set(value, at)
+    if (bytes !== size) throw new RangeError(`A value was said to have ${size} bytes, which is not its size.`)
+  }
+
+  /** Writes a text where three bytes for each UTF-16 unit are reserved, and returns its length in bytes. */
+  #text(text: string, at: number, bytesMax: number): number {
+    const bytes = this.#buffer.write(text, at, 'utf8')
+    if (bytes > bytesMax) throw new RangeError(`A name of ${bytes} bytes is too long for the journal.`)
+    return bytes
+  }
+
+  #writerBytes(writer: Writer): Buffer {
+    const known = this.#writers.get(writer)
+    if (known !== undefined) return known
+    const json = writerToJson(writer)
+    if (writerFromJson(json) === undefined) throw new TypeError('An identity has a field that is not a text.')
+    const bytes = Buffer.from(JSON.stringify(json))
+    this.#writers.set(writer, bytes)
+    return bytes
+  }
+
+  /** Makes room for so many bytes, the padding of the frame included. */
+  #reserve(bytes: number): void {
+    const needed = this.#end + bytes + FRAME_ALIGNMENT
+    if (needed <= this.#buffer.length) return
+    if (this.#end - FRAME_HEADER_BYTES + bytes > FRAME_BODY_BYTES_MAX) {
+      throw new RangeError(`A frame of the journal can't hold more than ${FRAME_BODY_BYTES_MAX} bytes.`)
+    }
+    const doubled = Math.min(2 * this.#buffer.length, FRAME_BODY_BYTES_MAX)
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, doubled))
+    this.#buffer.copy(grown, 0, 0, this.#end)
+    this.#buffer = grown
+  }
+
+  #restore(end: number, recordCount: number, valueCount: number): void {
+    this.#end = end
+    this.#recordCount = recordCount
+    this.valueOffsets.length = valueCount
+    this.valueSizes.length = valueCount
+    this.valueCrcs.length = valueCount
   }
 }

@@ -1,7 +1,242 @@
+/**
+ * Follows the chain of frames (layout: `frame.ts`) and judges where it ends. Holds nothing between two calls: each
+ * reads one window from the position it is given, so that a backlog of any size is read in bounded memory; only a frame
+ * larger than a window is read whole.
+ *
+ * Where the expected frame is not found, either an append was cut off there, or acknowledged bytes were damaged (I1).
+ * A frame is durable before the next one is written, so the header of any later frame proves damage; without one,
+ * nothing that was acknowledged can be behind that place. Only headers are trusted for this that lie where they say they
+ * do: other bytes may be what is left in a segment that was used before under another id, or part of a value.
+ *
+ * A segment that is used again can't show a later frame either: it had been given up because a durable checkpoint was
+ * behind all of its frames, so these have smaller sequences than any that is expected since, and another segment id.
+ */
+import { crc32 } from 'node:zlib'
+import { decodeRecords } from './frame-decoder.js'
+import {
+  decodeHeader,
+  frameBytes,
+  FRAME_ALIGNMENT,
+  FRAME_HEADER_BYTES,
+  liesAt,
+  verifyBody,
+  type FrameHeader,
+} from './frame.js'
 import type { FileSystem } from './file-system.js'
-import type { ScanJournalAnswer, ScanJournalTask } from './tasks.js'
+import { readFailed, SegmentReader } from './segment-reader.js'
+import { listSegments, segmentPath, type SegmentFile } from './segment.js'
+import { storeIdBytes } from './store-id.js'
+import type { JournalPosition, JournalRecord, ScanJournalAnswer, ScanJournalTask } from './tasks.js'
+
+const PROBE_BYTES = 1024 * 1024
+
+interface Window {
+  readonly records: JournalRecord[]
+  readonly next: JournalPosition
+  readonly frameCount: number
+}
 
 /** Reads the next window of the journal; throws `READ_FAILED` if the file system refuses to read. */
-export function scanJournal(_fs: FileSystem, _task: ScanJournalTask): ScanJournalAnswer {
-  throw new Error('not written yet')
+export function scanJournal(fs: FileSystem, task: ScanJournalTask): ScanJournalAnswer {
+  const storeId = storeIdBytes(task.storeId)
+  const here = readWindowAt(fs, task, storeId, task.from)
+  if (here !== null && here.frameCount > 0) return more(here)
+
+  const segments = listForScan(fs, task.directory)
+  const moved = findContinuation(fs, segments, storeId, task.from)
+  if (moved === null) return judgeEnd(fs, task, storeId, segments, task.from)
+  const there = readWindowAt(fs, task, storeId, moved)
+  if (there !== null && there.frameCount > 0) return more(there)
+  return judgeEnd(fs, task, storeId, segments, moved)
+}
+
+function more({ records, next }: Window): ScanJournalAnswer {
+  return { records, next, end: 'more', corruptAt: null }
+}
+
+function readWindowAt(
+  fs: FileSystem,
+  task: ScanJournalTask,
+  storeId: Uint8Array,
+  position: JournalPosition,
+): Window | null {
+  const segment = { id: position.segment, path: segmentPath(task.directory, position.segment) }
+  return SegmentReader.use(fs, segment, (reader) => readWindow(reader, storeId, position, task.windowBytes))
+}
+
+/** The frames of one segment from a position on, up to the first that is not whole in the window. */
+function readWindow(
+  reader: SegmentReader,
+  storeId: Uint8Array,
+  from: JournalPosition,
+  windowBytes: number,
+): Window {
+  let bytes = reader.read(from.offset, Math.max(windowBytes, FRAME_ALIGNMENT))
+  const records: JournalRecord[] = []
+  let next = from
+  let frameCount = 0
+  for (;;) {
+    const start = next.offset - from.offset
+    const header = decodeHeader(bytes, start)
+    if (header === null || !isExpected(header, storeId, next)) break
+    const end = start + FRAME_HEADER_BYTES + header.bodyBytes
+    if (end > bytes.length) {
+      if (frameCount > 0 || from.offset + end > reader.size) break
+      bytes = reader.read(from.offset, end)
+    }
+    const found = readBody(bytes.subarray(start + FRAME_HEADER_BYTES, end), header)
+    if (found === null) break
+    for (const record of found) records.push(record)
+    next = behind(header)
+    frameCount++
+  }
+  return { records, next, frameCount }
+}
+
+function readBody(body: Buffer, header: FrameHeader): JournalRecord[] | null {
+  if (!verifyBody(header, body)) return null
+  return decodeRecords(body, header, {
+    segment: header.segment,
+    position: header.offset + FRAME_HEADER_BYTES,
+  })
+}
+
+function isExpected(header: FrameHeader, storeId: Uint8Array, position: JournalPosition): boolean {
+  return (
+    liesAt(header, storeId, position.segment, position.offset) &&
+    header.sequence === position.sequence &&
+    header.previousCrc === position.previousCrc
+  )
+}
+
+function behind(header: FrameHeader): JournalPosition {
+  return {
+    segment: header.segment,
+    offset: header.offset + frameBytes(header.bodyBytes),
+    sequence: header.sequence + 1,
+    previousCrc: header.crc,
+  }
+}
+
+/**
+ * The expected frame at the start of another segment. Which one is for the link to the previous frame to say, not for
+ * the order of the ids: a segment for one large frame may have been made when the next one was prepared already.
+ */
+function findContinuation(
+  fs: FileSystem,
+  segments: readonly SegmentFile[],
+  storeId: Uint8Array,
+  position: JournalPosition,
+): JournalPosition | null {
+  for (const segment of segments) {
+    const start: JournalPosition = { ...position, segment: segment.id, offset: 0 }
+    const fits = SegmentReader.use(fs, segment, (reader) => {
+      const header = decodeHeader(reader.read(0, FRAME_HEADER_BYTES), 0)
+      return header !== null && isExpected(header, storeId, start)
+    })
+    if (fits === true) return start
+  }
+  return null
+}
+
+/** There is no expected frame at `position`: says why. */
+function judgeEnd(
+  fs: FileSystem,
+  task: ScanJournalTask,
+  storeId: Uint8Array,
+  segments: readonly SegmentFile[],
+  position: JournalPosition,
+): ScanJournalAnswer {
+  const path = segmentPath(task.directory, position.segment)
+  const block = SegmentReader.use(fs, { id: position.segment, path }, (reader) =>
+    reader.read(position.offset, FRAME_ALIGNMENT),
+  )
+  const answer = { records: [], next: position, corruptAt: null }
+  const later = findLaterFrame(fs, segments, storeId, position)
+  if (later !== null)
+    return { ...answer, end: 'corrupt', corruptAt: badPlace(task.directory, position, later) }
+  // The frames before the position were in the file that is missing.
+  if (block === null && position.offset > 0) {
+    return { ...answer, end: 'corrupt', corruptAt: { path, offset: position.offset } }
+  }
+  return { ...answer, end: block?.some((byte) => byte !== 0) === true ? 'torn' : 'clean' }
+}
+
+function badPlace(
+  directory: string,
+  position: JournalPosition,
+  later: FrameHeader,
+): ScanJournalAnswer['corruptAt'] {
+  // The frame after the missing one is not the first of another segment: so the missing one was.
+  const beganSegment =
+    later.sequence === position.sequence + 1 && later.segment !== position.segment && later.offset > 0
+  if (beganSegment) return { path: segmentPath(directory, later.segment), offset: 0 }
+  return { path: segmentPath(directory, position.segment), offset: position.offset }
+}
+
+/** The first frame that was written after the expected one, or the expected one where it does not fit the chain. */
+function findLaterFrame(
+  fs: FileSystem,
+  segments: readonly SegmentFile[],
+  storeId: Uint8Array,
+  position: JournalPosition,
+): FrameHeader | null {
+  let first: FrameHeader | null = null
+  for (const segment of segments) {
+    const found = SegmentReader.use(fs, segment, (reader) => laterFrameIn(reader, storeId, position))
+    if (found !== null && (first === null || found.sequence < first.sequence)) first = found
+  }
+  return first
+}
+
+function laterFrameIn(
+  reader: SegmentReader,
+  storeId: Uint8Array,
+  position: JournalPosition,
+): FrameHeader | null {
+  const { id } = reader.segment
+  // Before the position are frames that were read, whose values may contain anything.
+  let offset = id === position.segment ? position.offset : 0
+  let chunkStart = offset
+  let chunk = reader.read(offset, PROBE_BYTES)
+  let unbroken = true
+  while (offset + FRAME_HEADER_BYTES <= reader.size) {
+    if (offset + FRAME_HEADER_BYTES > chunkStart + chunk.length) {
+      chunkStart = offset
+      chunk = reader.read(offset, PROBE_BYTES)
+      if (chunk.length < FRAME_HEADER_BYTES) break
+    }
+    const header = decodeHeader(chunk, offset - chunkStart)
+    if (header === null || !liesAt(header, storeId, id, offset)) {
+      unbroken = false
+      offset += FRAME_ALIGNMENT
+      continue
+    }
+    if (header.sequence > position.sequence) return header
+    if (header.sequence === position.sequence && isWhole(reader, header)) return header
+    // Inside a frame are values, whatever they look like. Behind a place that is not a frame, this one may be inside
+    // of a value itself, so what it says of its length is not believed.
+    offset += unbroken ? frameBytes(header.bodyBytes) : FRAME_ALIGNMENT
+  }
+  return null
+}
+
+function isWhole(reader: SegmentReader, header: FrameHeader): boolean {
+  const start = header.offset + FRAME_HEADER_BYTES
+  let crc = 0
+  for (let done = 0; done < header.bodyBytes;) {
+    const chunk = reader.read(start + done, Math.min(PROBE_BYTES, header.bodyBytes - done))
+    if (chunk.length === 0) return false
+    crc = crc32(chunk, crc)
+    done += chunk.length
+  }
+  return crc === header.bodyCrc
+}
+
+function listForScan(fs: FileSystem, directory: string): SegmentFile[] {
+  try {
+    return listSegments(fs, directory)
+  } catch (error) {
+    throw readFailed(directory, error)
+  }
 }

@@ -1,10 +1,53 @@
+/**
+ * Finds out which names the file system takes for one. The functions may give the same result for two names that it
+ * does keep apart (its own tables are older or narrower than JavaScript's): then a key is refused that could have been
+ * stored. The other way round two keys would share one file.
+ */
+import { randomUUID } from 'node:crypto'
 import type { FileSystem } from './file-system.js'
 
 /** Null if the file system keeps all names apart. `directory` is one for temp files; the probes are removed. */
 export function probeNameFolding(
-  _fs: FileSystem,
-  _directory: string,
-  _fileMode: number,
+  fs: FileSystem,
+  directory: string,
+  fileMode: number,
 ): ((name: string) => string) | null {
-  throw new Error('not written yet')
+  const id = randomUUID()
+  const ignoresCase = isSameName(fs, directory, `${id}-a`, `${id}-A`, fileMode)
+  // The same letter in one code point and in two. Some file systems store the one, some the other, some compare both.
+  const normalizes =
+    isSameName(fs, directory, `${id}-\u00e9`, `${id}-e\u0301`, fileMode) ||
+    isSameName(fs, directory, `${id}-e\u0301`, `${id}-\u00e9`, fileMode)
+  if (ignoresCase && normalizes) return (name) => foldCase(foldForm(name))
+  if (ignoresCase) return foldCase
+  return normalizes ? foldForm : null
+}
+
+function isSameName(
+  fs: FileSystem,
+  directory: string,
+  made: string,
+  other: string,
+  fileMode: number,
+): boolean {
+  const path = `${directory}/${made}`
+  fs.close(fs.open(path, 'create-exclusive', fileMode))
+  try {
+    return fs.lstat(`${directory}/${other}`) !== null
+  } finally {
+    fs.unlink(path)
+  }
+}
+
+/**
+ * Some letters only meet in upper case (`ß` and `SS`, `ſ` and `s`), some only after their lower case (`ẞ` and `ß`);
+ * and the lower case of a sigma depends on where it stands, the upper case of nothing does.
+ */
+function foldCase(name: string): string {
+  return name.toLowerCase().toUpperCase()
+}
+
+/** File systems that normalize also pass over characters that are not shown. */
+function foldForm(name: string): string {
+  return name.normalize('NFD').replace(/\p{Default_Ignorable_Code_Point}/gu, '')
 }

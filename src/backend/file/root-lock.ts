@@ -1,4 +1,14 @@
-import type { FileSystem } from './file-system.js'
+/**
+ * Owns the lock file of a root while a store is open (I10). The lock itself is the kernel's (`lock-mechanism.ts`):
+ * it ends with the process that has it, however that ends, so there is nothing stale to clean up, and a pid is never
+ * believed. What the file says is for the message of the one that was refused. The file is never removed: two stores
+ * that lock different files of the same name would both own the root.
+ */
+import { hostname } from 'node:os'
+import { setTimeout as pause } from 'node:timers/promises'
+import { stateError } from '../../errors.js'
+import { errorCode, readFully, writeFully, type FileSystem } from './file-system.js'
+import { lockMechanisms, type LockAttempt, type LockMechanism } from './lock-mechanism.js'
 
 export interface RootLockRequest {
   /** The lock file; made if it is missing, never removed. Its directory exists. */
@@ -13,7 +23,148 @@ export interface RootLock {
   release(): void
 }
 
+interface Owner {
+  readonly pid: number | null
+  readonly host: string | null
+  /** Milliseconds since 1970. */
+  readonly since: number | null
+}
+
+type Locked = Extract<LockAttempt, { status: 'locked' }>
+
+const PAUSE_FIRST_MS = 10
+const PAUSE_MAX_MS = 100
+/** Far more than this module writes. */
+const OWNER_BYTES_MAX = 4096
+
 /** Rejects with `STORE_OWNED` if another store owns the root, with `ROOT_UNUSABLE` if it can't be locked. */
-export async function acquireRootLock(_fs: FileSystem, _request: RootLockRequest): Promise<RootLock> {
-  throw new Error('not written yet')
+export async function acquireRootLock(
+  fs: FileSystem,
+  request: RootLockRequest,
+  mechanisms: readonly LockMechanism[] = lockMechanisms(process.platform),
+): Promise<RootLock> {
+  const deadline = performance.now() + (request.ownerWaitMs ?? 0)
+  for (let pauseMs = PAUSE_FIRST_MS; ; pauseMs = Math.min(2 * pauseMs, PAUSE_MAX_MS)) {
+    const answer = await tryOnce(fs, request, mechanisms)
+    if (answer === 'replaced') continue
+    if ('release' in answer) return answer
+    const leftMs = deadline - performance.now()
+    if (leftMs <= 0) throw owned(request.path, answer)
+    // Keeps the process alive: somebody waits for this store to open.
+    await pause(Math.min(pauseMs, leftMs))
+  }
+}
+
+/** The lock, or who has it; `replaced`: another file is at the path by now. */
+async function tryOnce(
+  fs: FileSystem,
+  { path, fileMode }: RootLockRequest,
+  mechanisms: readonly LockMechanism[],
+): Promise<RootLock | Owner | 'replaced'> {
+  const fd = openLockFile(fs, path, fileMode)
+  try {
+    const attempt = await tryMechanisms(mechanisms, fd, fs.stat(fd))
+    if (attempt.status === 'locked' && isStillAt(fs, fd, path)) {
+      writeOwner(fs, fd)
+      return heldLock(fs, fd, attempt)
+    }
+    if (attempt.status === 'unavailable') throw unusable(path, attempt.reason)
+    const answer = attempt.status === 'owned' ? readOwner(fs, fd) : 'replaced'
+    if (attempt.status === 'locked') attempt.release()
+    fs.close(fd)
+    return answer
+  } catch (error) {
+    fs.close(fd)
+    throw error
+  }
+}
+
+async function tryMechanisms(
+  mechanisms: readonly LockMechanism[],
+  fd: number,
+  file: { readonly dev: number; readonly ino: number },
+): Promise<Exclude<LockAttempt, { status: 'missing' }>> {
+  for (const mechanism of mechanisms) {
+    const attempt = await mechanism(fd, file)
+    // All stores on a machine try in the same order, so that they agree on the mechanism.
+    if (attempt.status !== 'missing') return attempt
+  }
+  return { status: 'unavailable', reason: 'neither `flock` nor `perl` was found, one of them is needed' }
+}
+
+function heldLock(fs: FileSystem, fd: number, held: Locked): RootLock {
+  let released = false
+  return {
+    release() {
+      if (released) return
+      released = true
+      try {
+        // So that the next owner is not mistaken for this one before it has written its own.
+        fs.truncate(fd, 0)
+      } catch {
+        // Only the message of a refused store would tell.
+      }
+      held.release()
+      fs.close(fd)
+    },
+  }
+}
+
+function openLockFile(fs: FileSystem, path: string, fileMode: number): number {
+  try {
+    const fd = fs.open(path, 'read-write-create', fileMode)
+    if (fs.stat(fd).kind === 'file') return fd
+    fs.close(fd)
+  } catch (error) {
+    throw unusable(path, errorCode(error), error)
+  }
+  throw unusable(path, 'it is not a regular file')
+}
+
+/** False if the file was removed or replaced, with the whole root perhaps, between opening and locking it. */
+function isStillAt(fs: FileSystem, fd: number, path: string): boolean {
+  const open = fs.stat(fd)
+  const there = fs.lstat(path)
+  return there !== null && there.ino === open.ino && there.dev === open.dev
+}
+
+function writeOwner(fs: FileSystem, fd: number): void {
+  try {
+    fs.truncate(fd, 0)
+    const owner: Owner = { pid: process.pid, host: hostname(), since: Date.now() }
+    writeFully(fs, fd, Buffer.from(`${JSON.stringify(owner)}\n`), 0)
+  } catch {
+    // The disk is full, say. The lock is held all the same; a refused store can't name its owner.
+  }
+}
+
+/** What can't be made out is null. */
+function readOwner(fs: FileSystem, fd: number): Owner {
+  try {
+    const bytes = Buffer.alloc(OWNER_BYTES_MAX)
+    const json: unknown = JSON.parse(bytes.toString('utf8', 0, readFully(fs, fd, bytes, 0)))
+    const { pid, host, since } = (json ?? {}) as Record<string, unknown>
+    return {
+      pid: typeof pid === 'number' && Number.isSafeInteger(pid) && pid > 0 ? pid : null,
+      host: typeof host === 'string' ? host : null,
+      since: typeof since === 'number' && Number.isFinite(since) ? since : null,
+    }
+  } catch {
+    return { pid: null, host: null, since: null }
+  }
+}
+
+function owned(path: string, { pid, host, since }: Owner): Error {
+  const sameProcess = pid === process.pid && host === hostname()
+  const elsewhere = host === null || host === hostname() ? '' : ` on ${host}`
+  const other = pid === null ? 'another process' : `process ${pid}${elsewhere}`
+  const message =
+    `The root is owned by ${sameProcess ? 'another store of this process' : other} (lock ${path}). ` +
+    'Close that store first, or give ownerWaitMs to wait for it.'
+  return stateError('STORE_OWNED', message, { pid, since, sameProcess })
+}
+
+function unusable(path: string, why: string, cause?: unknown): Error {
+  const message = `The root can't be locked with ${path}: ${why}. Nothing was changed.`
+  return stateError('ROOT_UNUSABLE', message, { path, cause })
 }

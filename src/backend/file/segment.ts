@@ -1,9 +1,18 @@
-import type { FileSystem } from './file-system.js'
+/**
+ * Segment files of the journal: their names, and making new ones. A segment is filled with zeros and durable before
+ * its first frame, so that an append changes neither its size nor its place on the disk, and a sync of its data is
+ * enough. Zeros are written, not only reserved: blocks that were never written would make the file system note each
+ * first write in its own journal.
+ */
+import { errorCode, syncDirectory, writeFully, type FileSystem } from './file-system.js'
+import { parentOf } from './layout.js'
 import type { PrepareSegmentTask, TaskAnswers } from './tasks.js'
 
 const MIB = 1024 * 1024
 export const FIRST_SEGMENT_BYTES = 4 * MIB
 export const SEGMENT_BYTES = 16 * MIB
+
+const NAME = /^[0-9a-f]{16}$/
 
 export interface SegmentFile {
   readonly id: number
@@ -19,15 +28,67 @@ export function segmentPath(directory: string, id: number): string {
 }
 
 /** The id of a segment from its file name, or null if it is not one's name. */
-export function parseSegmentName(_name: string): number | null {
-  throw new Error('not written yet')
+export function parseSegmentName(name: string): number | null {
+  if (!NAME.test(name)) return null
+  const id = Number.parseInt(name, 16)
+  return Number.isSafeInteger(id) ? id : null
 }
 
 /** The segments in a directory, by id; none if the directory is missing. */
-export function listSegments(_fs: FileSystem, _directory: string): SegmentFile[] {
-  throw new Error('not written yet')
+export function listSegments(fs: FileSystem, directory: string): SegmentFile[] {
+  const segments: SegmentFile[] = []
+  for (const entry of listIfPresent(fs, directory)) {
+    const id = entry.kind === 'file' ? parseSegmentName(entry.name) : null
+    if (id !== null) segments.push({ id, path: segmentPath(directory, id) })
+  }
+  return segments.sort((a, b) => a.id - b.id)
 }
 
-export function prepareSegment(_fs: FileSystem, _task: PrepareSegmentTask): TaskAnswers['prepare-segment'] {
-  throw new Error('not written yet')
+/** A failed one leaves no file, so that a full disk does not get fuller. */
+export function prepareSegment(fs: FileSystem, task: PrepareSegmentTask): TaskAnswers['prepare-segment'] {
+  try {
+    // What a crash left of an earlier attempt may be shorter, or not be durable.
+    removeIfPresent(fs, task.path)
+    writeZeros(fs, task)
+    syncDirectory(fs, parentOf(task.path))
+    return { failure: null }
+  } catch (error) {
+    tryToRemove(fs, task.path)
+    const message = `The journal could not be given another segment (${task.path}): ${String(error)}`
+    return { failure: { code: errorCode(error), message } }
+  }
+}
+
+function writeZeros(fs: FileSystem, { path, bytes, fileMode }: PrepareSegmentTask): void {
+  const fd = fs.open(path, 'create-exclusive', fileMode)
+  try {
+    const zeros = Buffer.alloc(Math.min(MIB, bytes))
+    for (let position = 0; position < bytes; position += zeros.length) {
+      writeFully(fs, fd, zeros.subarray(0, Math.min(zeros.length, bytes - position)), position)
+    }
+    fs.sync(fd)
+  } finally {
+    fs.close(fd)
+  }
+}
+
+function removeIfPresent(fs: FileSystem, path: string): void {
+  if (fs.lstat(path) !== null) fs.unlink(path)
+}
+
+function tryToRemove(fs: FileSystem, path: string): void {
+  try {
+    removeIfPresent(fs, path)
+  } catch {
+    // The first failure is the one to report; the next attempt removes the file.
+  }
+}
+
+function listIfPresent(fs: FileSystem, directory: string): ReturnType<FileSystem['list']> {
+  try {
+    return fs.list(directory)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return []
+    throw error
+  }
 }
