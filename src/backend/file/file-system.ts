@@ -126,7 +126,7 @@ export function writeFully(fs: FileSystem, fd: number, bytes: Uint8Array, positi
   let done = 0
   while (done < bytes.length) {
     const written = fs.write(fd, bytes, done, bytes.length - done, position + done)
-    if (written <= 0) throw Object.assign(new Error('The disk took no bytes of a write.'), { code: 'EIO' })
+    if (written <= 0) throw systemError('EIO', 'the disk took no bytes of a write')
     done += written
   }
 }
@@ -146,6 +146,11 @@ export function readFully(fs: FileSystem, fd: number, bytes: Uint8Array, positio
 export function errorCode(error: unknown): string {
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code
   return 'UNKNOWN'
+}
+
+/** An error with a code, for what the system would refuse or should have refused. */
+export function systemError(code: string, message: string): Error & { readonly code: string } {
+  return Object.assign(new Error(`${code}: ${message}`), { code })
 }
 
 /** Makes the entries of a directory durable. Windows can't, and keeps them in its own journal: there it does nothing. */
