@@ -1,7 +1,9 @@
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 
 /** The folder that holds package.json. */
@@ -9,6 +11,8 @@ export const repository = fileURLToPath(new URL('../..', import.meta.url))
 
 export interface Manifest {
   readonly version: string
+  readonly types: string
+  readonly exports: unknown
   readonly bin: Readonly<Record<string, string>>
   readonly scripts: Readonly<Record<string, string>>
   readonly dependencies: Readonly<Record<string, string>>
@@ -35,6 +39,7 @@ export function childEnvironment(): NodeJS.ProcessEnv {
 }
 
 export interface RunResult {
+  /** Null if a signal ended it. */
   readonly status: number | null
   readonly stdout: string
   readonly stderr: string
@@ -46,25 +51,28 @@ export interface RunOptions {
 }
 
 /** Runs a command to its end and answers with what it printed, whatever its exit status. */
-export function run(command: string, commandArguments: readonly string[], options: RunOptions): RunResult {
-  const result = spawnSync(command, commandArguments, {
-    cwd: options.cwd,
-    env: { ...childEnvironment(), ...options.env },
-    encoding: 'utf8',
-    maxBuffer: 256 * 1024 * 1024,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  if (result.error) throw result.error
-  return { status: result.status, stdout: result.stdout, stderr: result.stderr }
-}
-
-/** As `run`, for a command that must succeed; answers with its standard output. */
-export function runToSuccess(
+export async function run(
   command: string,
   commandArguments: readonly string[],
   options: RunOptions,
-): string {
-  const { status, stdout, stderr } = run(command, commandArguments, options)
+): Promise<RunResult> {
+  const child = spawn(command, commandArguments, {
+    cwd: options.cwd,
+    env: { ...childEnvironment(), ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const ended = once(child, 'close')
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), ended])
+  return { status: child.exitCode, stdout, stderr }
+}
+
+/** As `run`, for a command that must succeed; answers with its standard output. */
+export async function runToSuccess(
+  command: string,
+  commandArguments: readonly string[],
+  options: RunOptions,
+): Promise<string> {
+  const { status, stdout, stderr } = await run(command, commandArguments, options)
   if (status !== 0) {
     throw new Error(`${[command, ...commandArguments].join(' ')} ended with ${status}\n${stdout}\n${stderr}`)
   }
@@ -72,9 +80,9 @@ export function runToSuccess(
 }
 
 /** The paths that git tracks and that are still there, with `/` between components. */
-export function trackedFiles(): string[] {
+export async function trackedFiles(): Promise<string[]> {
   // A checkout may belong to another user than the one who tests it.
-  const output = runToSuccess('git', ['-c', 'safe.directory=*', 'ls-files', '-z'], { cwd: repository })
+  const output = await runToSuccess('git', ['-c', 'safe.directory=*', 'ls-files', '-z'], { cwd: repository })
   return output.split('\0').filter((path) => path !== '' && existsSync(join(repository, path)))
 }
 
