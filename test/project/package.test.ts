@@ -78,8 +78,9 @@ async function treeOf(root: string): Promise<string> {
 }
 
 describe('the packed package', () => {
-  test('holds the built modules with their types, the replay's trace, README, license and manifest, and nothing else', () => {
-    const expected = /^(dist\/.+\.(js|d\.ts)|dist\/replay\/fixtures\/[\w-]+\.ndjson\.gz|README\.md|LICENSE|package\.json)$/
+  test('holds the built modules with their types, the trace to replay, README, license and manifest, and nothing else', () => {
+    const expected =
+      /^(dist\/.+\.(js|d\.ts)|dist\/replay\/fixtures\/[\w-]+\.ndjson\.gz|README\.md|LICENSE|package\.json)$/
     expect(packed.filter((path) => !expected.test(path))).toEqual([])
     expect(packed).toEqual(
       expect.arrayContaining(['LICENSE', 'README.md', 'dist/index.js', 'dist/index.d.ts']),
