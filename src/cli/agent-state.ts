@@ -1,0 +1,26 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander'
+import { ExitCode } from './exit-code.js'
+import { replayCommand } from './replay-command.js'
+
+function main(): void {
+  const program = new Command('agent-state')
+    .description('Durable, conflict-aware state for swarms of AI agents, kept as plain files.')
+    .exitOverride()
+    .addCommand(replayCommand())
+  program.parseAsync().then(
+    () => {},
+    (error: unknown) => {
+      process.exitCode = exitCodeOf(error)
+    },
+  )
+}
+
+/** Commander has printed its own errors; asking for help is none. */
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+  return ExitCode.failed
+}
+
+main()

@@ -1,0 +1,121 @@
+import { Command, InvalidArgumentError } from 'commander'
+import { formatReport } from '../replay/format-report.js'
+import { InputError } from '../replay/input-error.js'
+import { replay, type ReplayProgress } from '../replay/replay.js'
+import { ExitCode } from './exit-code.js'
+import { progressBar, statusLine, type StatusLine } from './status-line.js'
+
+interface Options {
+  readonly root?: string
+  readonly kills: number
+  readonly seed?: number
+  readonly inFlight: number
+  readonly limit?: number
+  readonly json?: true
+}
+
+const HELP = `
+PATH is a git repository, whose HEAD is replayed, or a trace of one (.ndjson or .ndjson.gz). Without it, a trace that
+comes with the package is replayed: 755 commits by 23 authors, 61 MB of contents.
+
+Every author is a writer and every top-level folder a namespace; files in no folder are in the namespace %root. The
+part of a commit that touches a namespace is one atomic batch. Commits with one parent bring their own changes; a merge
+brings what differs from its tree. The replaying process is killed (SIGKILL) in the middle and started again, and goes
+on from what is durable. At the end every file is compared with the history's head.
+
+  executable       a plain file
+  symlink          a file that holds the link's target
+  submodule        a file that holds the id of its commit (from a trace: an empty file)
+  rename           a deletion and a new file, in one batch if both are in one namespace
+  odd names        what no key may be called, or what begins with %, becomes %= and its encodeName()
+  left out         paths that are not UTF-8, or with a name too long for a key; they are reported
+
+Exit status: 0 all verified; 1 something was lost, differs or failed; 2 wrong usage, or an input that can't be used.`
+
+export function replayCommand(): Command {
+  return new Command('replay')
+    .description('replay a real history as a swarm of agents, kill it in the middle, and verify the result')
+    .argument('[path]', 'git repository or trace', undefined)
+    .option(
+      '--root <dir>',
+      'keep the state in this folder, new or empty (default: a temporary one, removed at the end)',
+    )
+    .option('--kills <n>', 'how often to kill the replaying process', wholeNumber(0), 5)
+    .option('--seed <n>', 'decides when the kills come (default: random)', wholeNumber(0))
+    .option('--in-flight <n>', 'commits under way at once', wholeNumber(1), 256)
+    .option('--limit <n>', 'only the first commits', wholeNumber(1))
+    .option('--json', 'print the whole report as JSON')
+    .addHelpText('after', HELP)
+    .action(run)
+}
+
+function wholeNumber(min: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= min) return value
+    throw new InvalidArgumentError(`Must be a whole number from ${min}.`)
+  }
+}
+
+async function run(path: string | undefined, options: Options): Promise<void> {
+  const status = statusLine(process.stderr)
+  const abort = new AbortController()
+  const interrupt = (): void => abort.abort()
+  process.once('SIGINT', interrupt).once('SIGTERM', interrupt)
+  try {
+    const { root, kills, seed, inFlight, limit } = options
+    const onProgress = showProgress(status, kills)
+    const report = await replay({
+      path,
+      root,
+      kills,
+      seed,
+      inFlight,
+      limit,
+      signal: abort.signal,
+      onProgress,
+    })
+    status.end()
+    process.stdout.write(
+      options.json === true ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report),
+    )
+    process.exitCode = report.ok ? ExitCode.ok : ExitCode.failed
+  } catch (error) {
+    status.end()
+    if (!(error instanceof InputError)) throw error
+    process.stderr.write(`agent-state replay: ${error.message}\n`)
+    process.exitCode = ExitCode.usage
+  } finally {
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
+  }
+}
+
+const NOTES = 10
+
+/** A bar on a terminal; elsewhere a line for each kill and each tenth of the way. */
+function showProgress(status: StatusLine, plannedKills: number): (progress: ReplayProgress) => void {
+  let tenths = 0
+  return (progress) => {
+    switch (progress.type) {
+      case 'reading':
+        return status.note('reading the history')
+      case 'verifying':
+        return status.note('comparing every file with the head of the history')
+      case 'started':
+      case 'acknowledged':
+      case 'killed':
+        break
+    }
+    const { settled, batches, kills, operations } = progress
+    const share = `${settled.toLocaleString('en-US')} of ${batches.toLocaleString('en-US')} batches`
+    if (progress.type === 'killed')
+      status.note(`killed after ${share} (${kills} of ${plannedKills}), starting again`)
+    status.update(
+      `${progressBar(settled, batches)} ${share}, ${operations.toLocaleString('en-US')} writes, ${kills} kills`,
+    )
+    const reached = Math.floor((settled / batches) * NOTES)
+    if (reached <= tenths) return
+    tenths = reached
+    if (!process.stderr.isTTY) status.note(share)
+  }
+}

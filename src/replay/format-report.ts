@@ -1,0 +1,99 @@
+import type { Pair, Report } from './report.js'
+
+const PAIRS_SHOWN = 10
+const KEYS_SHOWN = 3
+const LINES_SHOWN = 20
+
+/** The report for people. */
+export function formatReport(report: Report): string {
+  const lines = [
+    ...historyLines(report),
+    ...replayLines(report),
+    ...overwriteLines(report),
+    ...skippedLines(report),
+    ...verificationLines(report),
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+function historyLines({ history, planned }: Report): string[] {
+  const { commits, merges, authors, namespaces } = history
+  return [
+    `history        ${history.source}`,
+    `               ${count(commits)} commits, ${count(merges)} of them merges, by ${count(authors)} authors`,
+    `               ${count(planned.batches)} batches in ${count(namespaces)} namespaces`,
+  ]
+}
+
+function replayLines({ planned, seconds, writesPerSecond, kills, acknowledged, seed }: Report): string[] {
+  const { batches, foundDurable, lost, problems } = acknowledged
+  const keys = planned.writes + planned.deletes
+  const killed = kills.length === 0 ? 'none' : `${kills.length}, after ${kills.map(count).join(', ')} batches`
+  return [
+    `writes         ${count(keys)} keys (${count(planned.writes)} written, ${count(planned.deletes)} deleted), ${megabytes(planned.bytes)}`,
+    `speed          ${count(writesPerSecond)} writes a second, ${seconds.toFixed(1)} s with starts and kills`,
+    `kills          ${killed} (seed ${seed})`,
+    `acknowledged   ${count(batches)} batches; ${count(foundDurable)} more were durable when a kill came before the word`,
+    `lost           ${lost === 0 ? 'none' : count(lost)}`,
+    ...some(problems),
+  ]
+}
+
+function overwriteLines({ overwrites }: Report): string[] {
+  const { total, pairs, wrong } = overwrites
+  const lines = [
+    `overwritten    ${count(total)} times an author changed a file that somebody else had changed unseen`,
+  ]
+  lines.push(...pairs.slice(0, PAIRS_SHOWN).map(pairLine))
+  if (pairs.length > PAIRS_SHOWN)
+    lines.push(`               and ${pairs.length - PAIRS_SHOWN} more pairs (--json)`)
+  if (wrong.length > 0)
+    lines.push(`WRONG          ${count(wrong.length)} conflicts differ from the history`, ...some(wrong))
+  return lines
+}
+
+function pairLine({ authors, overwrites, byFirst, keys }: Pair): string {
+  const [first, second] = authors
+  const shown = keys.slice(0, KEYS_SHOWN).map(printable).join(', ')
+  const more = keys.length > KEYS_SHOWN ? ` and ${keys.length - KEYS_SHOWN} more` : ''
+  const direction = `${printable(first)} ${byFirst}, ${printable(second)} ${overwrites - byFirst}`
+  return `               ${direction}: ${shown}${more}`
+}
+
+function skippedLines({ skipped }: Report): string[] {
+  if (skipped.length === 0) return []
+  return [`left out       ${count(skipped.length)} paths that no key can hold`, ...some(skipped)]
+}
+
+function verificationLines({ verification, failure, ok, root }: Report): string[] {
+  const lines = failure === null ? [] : [`FAILED         ${failure}`]
+  if (verification === null) lines.push('verification   not done')
+  else {
+    const { files, bytes, differences } = verification
+    lines.push(
+      `verification   ${count(files)} files, ${megabytes(bytes)}, equal the history's head byte for byte`,
+    )
+    if (differences.length > 0)
+      lines.push(`DIFFERENT      ${count(differences.length)} files`, ...some(differences))
+  }
+  return [...lines, ok ? 'result         all verified' : `result         NOT VERIFIED; see ${root}`]
+}
+
+function some(lines: readonly string[]): string[] {
+  const shown = lines.slice(0, LINES_SHOWN).map((line) => `               ${printable(line)}`)
+  const more = lines.length - shown.length
+  return more > 0 ? [...shown, `               and ${count(more)} more (--json)`] : shown
+}
+
+/** Names come from the history; control characters in them are not for a terminal. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}]/gu, (character) => JSON.stringify(character).slice(1, -1))
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en-US')
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`
+}

@@ -1,0 +1,78 @@
+import type { Session, Store } from '../index.js'
+import type { Contents } from './contents.js'
+import { InFlight } from './in-flight.js'
+import type { Acknowledgement, Progress } from './messages.js'
+import { NamespaceReplay, readProgress } from './namespace-replay.js'
+import type { Outline } from './outline.js'
+import { Schedule, type Batch } from './schedule.js'
+import type { Commit } from './trace.js'
+
+export interface Replay {
+  readonly outline: Outline
+  readonly commits: AsyncIterable<Commit>
+  readonly contents: Contents
+  /** Commits that may be under way at once. */
+  readonly inFlight: number
+  /** How far earlier processes came. */
+  readonly durable: readonly Progress[]
+  readonly onAcknowledged: (acknowledgement: Acknowledgement) => void
+}
+
+/** Contents of commits under way; a single commit may be larger. */
+const BYTES_IN_FLIGHT_MAX = 32 * 1024 * 1024
+
+/** Replays what is not durable yet. Resolves when every batch is. */
+export async function replayCommits(store: Store, replay: Replay): Promise<void> {
+  const { outline, contents, onAcknowledged } = replay
+  const schedule = new Schedule(outline)
+  const inFlight = new InFlight(replay.inFlight, BYTES_IN_FLIGHT_MAX)
+  const namespaces = new Namespaces(store, contents, replay.durable)
+  const replayBatch = async (batch: Batch): Promise<void> => {
+    onAcknowledged(await namespaces.get(batch.namespace).replay(batch))
+  }
+  for await (const commit of replay.commits) {
+    const batches = schedule.add(commit).filter((batch) => !namespaces.get(batch.namespace).isDone(batch))
+    if (batches.length === 0) continue
+    const bytes = batches.reduce((sum, batch) => sum + batch.bytes, 0)
+    await inFlight.start(bytes, async () => {
+      await Promise.all(batches.map(replayBatch))
+    })
+  }
+  await inFlight.done()
+}
+
+class Namespaces {
+  readonly #store: Store
+  readonly #contents: Contents
+  readonly #durable: ReadonlyMap<string, Progress>
+  readonly #opened = new Map<string, NamespaceReplay>()
+
+  constructor(store: Store, contents: Contents, durable: readonly Progress[]) {
+    this.#store = store
+    this.#contents = contents
+    this.#durable = new Map(durable.map((progress) => [progress.namespace, progress]))
+  }
+
+  get(namespace: string): NamespaceReplay {
+    const opened = this.#opened.get(namespace)
+    if (opened !== undefined) return opened
+    const durable = this.#durable.get(namespace) ?? null
+    const made = new NamespaceReplay(this.#store.init(namespace), this.#contents, durable)
+    this.#opened.set(namespace, made)
+    return made
+  }
+}
+
+/** How far the replay of every namespace has come, as the store knows it. */
+export async function readAllProgress(store: Store): Promise<Progress[]> {
+  const progress: Progress[] = []
+  for await (const session of allSessions(store)) {
+    const found = await readProgress(session)
+    if (found !== null) progress.push(found)
+  }
+  return progress
+}
+
+async function* allSessions(store: Store): AsyncGenerator<Session> {
+  for await (const namespace of store.namespaces()) yield await store.resume(namespace)
+}
