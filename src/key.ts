@@ -14,22 +14,15 @@ const ASCII_LAST = 0x7f
 const RESERVED_START = '.agent_state_'
 
 /**
- * The key in its normal form: without white space at its ends, empty and `.` components. Throws `INVALID_KEY` for what
+ * The key in its normal form. White space at the ends of the text goes first, then empty and `.` components, so a name
+ * that itself begins or ends with white space is reached as `./ name /.`, and a normal form is not to be normalized
+ * again: use it as it is, or as `./${key}/.`. Throws `INVALID_KEY` for what
  * can't be a key, `LIMIT_EXCEEDED` for a normal form over `keyBytesMax`, `TypeError` for what is not a string.
  */
 export function normalizeKey(raw: unknown, keyBytesMax: number, onWindows: boolean = ON_WINDOWS): string {
   if (typeof raw !== 'string') throw new TypeError(`a key is a string, not ${typeName(raw)}`)
   if (!onWindows && isNormalKey(raw, keyBytesMax)) return raw
   return normalizeAnyKey(raw, keyBytesMax, onWindows)
-}
-
-/** The directories of a key in normal form, from the outermost: `a` and `a/b` of `a/b/c`. */
-export function ancestors(key: string): string[] {
-  const found: string[] = []
-  for (let end = key.indexOf('/'); end !== -1; end = key.indexOf('/', end + 1)) {
-    found.push(key.slice(0, end))
-  }
-  return found
 }
 
 /**
