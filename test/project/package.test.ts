@@ -130,9 +130,6 @@ describe('the packed package', () => {
     const { status, stdout, stderr } = await run(command, ['--help'], { cwd: consumer })
     expect(status, stderr).toBe(0)
     expect(stdout).toContain('replay')
-    expect((await run(command, ['--version'], { cwd: consumer })).stdout).toContain(
-      (await readManifest()).version,
-    )
   })
 })
 
@@ -199,6 +196,24 @@ export const value = (session: Session): unknown => session.write('a', 1)
 `
     const lines = (await check('wrong', source)).matchAll(/use\.ts\((\d+),/g)
     expect(new Set([...lines].map(([, line]) => Number(line)))).toEqual(new Set([3, 4, 5, 6]))
+  })
+})
+
+describe('the contract that the package exports', () => {
+  test("runs under a user's vitest, against a backend of the package", async () => {
+    await symlink(join(repository, 'node_modules', 'vitest'), join(consumer, 'node_modules', 'vitest'))
+    const source = `import { memoryBackend } from 'agent-state'
+import { describeBackendContract } from 'agent-state/contract'
+describeBackendContract('memory', { create: () => memoryBackend(), reopen: (closed) => closed })
+`
+    await writeFile(join(consumer, 'contract.test.js'), source)
+    const vitest = join(repository, 'node_modules', 'vitest', 'vitest.mjs')
+    const options = ['run', '--root', consumer, '--reporter', 'json', 'contract.test.js']
+    const { status, stdout, stderr } = await run(process.execPath, [vitest, ...options], { cwd: consumer })
+    expect(status, `${stdout}\n${stderr}`).toBe(0)
+    const report = JSON.parse(stdout) as { numTotalTests: number; numPassedTests: number }
+    expect(report.numTotalTests).toBeGreaterThan(10)
+    expect(report.numPassedTests).toBe(report.numTotalTests)
   })
 })
 

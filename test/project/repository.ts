@@ -61,9 +61,16 @@ export async function run(
     env: { ...childEnvironment(), ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  const ended = once(child, 'close')
-  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), ended])
-  return { status: child.exitCode, stdout, stderr }
+  // A test that is given up must not leave it behind.
+  const kill = (): void => void child.kill('SIGKILL')
+  process.once('exit', kill)
+  try {
+    const ended = once(child, 'close')
+    const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), ended])
+    return { status: child.exitCode, stdout, stderr }
+  } finally {
+    process.off('exit', kill)
+  }
 }
 
 /** As `run`, for a command that must succeed; answers with its standard output. */
