@@ -109,9 +109,7 @@ export class LocalSession implements Session {
   }
 
   async entry(key: string, options?: Wait): Promise<Entry | null> {
-    const normalized = this.#key(key)
-    const found = await this.#read(normalized, options)
-    return found === null ? null : { ...statOf(normalized, found.head), value: bytesOf(found.value) }
+    return this.#entry(this.#key(key), options)
   }
 
   async stat(key: string, options?: Wait): Promise<Stat | null> {
@@ -198,14 +196,17 @@ export class LocalSession implements Session {
     const keys = await this.list(page)
     const wait = page?.signal === undefined ? undefined : { signal: page.signal }
     for (let i = 0; i < keys.length; i += READ_AHEAD) {
-      const entries = await Promise.all(keys.slice(i, i + READ_AHEAD).map((key) => this.entry(key, wait)))
+      const entries = await Promise.all(keys.slice(i, i + READ_AHEAD).map((key) => this.#entry(key, wait)))
       for (const entry of entries) if (entry !== null) yield entry
     }
   }
 
   watch(options?: WatchOptions): AsyncIterable<WatchItem> {
     checkWatchOptions(options)
-    return watch(this.#coordinator, this.namespace, { signal: this.#defaults.signal, ...options })
+    return watch(this.#coordinator, this.namespace, {
+      ...options,
+      signal: options?.signal ?? this.#defaults.signal,
+    })
   }
 
   async writeHandoff(
@@ -279,6 +280,11 @@ export class LocalSession implements Session {
       ifRevision: checkRevisionCondition(options.ifRevision, 'ifRevision'),
       seen: seen === undefined ? this.#seen?.get(key) : seen,
     }
+  }
+
+  async #entry(key: string, options: Wait | undefined): Promise<Entry | null> {
+    const found = await this.#read(key, options)
+    return found === null ? null : { ...statOf(key, found.head), value: bytesOf(found.value) }
   }
 
   async #read(key: string, options: Wait | undefined): Promise<Found | null> {

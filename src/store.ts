@@ -63,9 +63,8 @@ class LocalStore implements Store {
     return this.#bus
   }
 
-  async open(): Promise<void> {
-    const { recovered } = await this.#coordinator.open()
-    if (recovered !== null) setImmediate(() => this.#bus.publish('recovered', recovered))
+  open(): Promise<void> {
+    return this.#coordinator.open()
   }
 
   init(options?: Defaults): Promise<Session>

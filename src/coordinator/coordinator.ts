@@ -7,7 +7,7 @@
  * - I11: after `close` has begun every new call is refused, and every old one is answered before the backend closes.
  */
 import type { DeleteResult, Value, WriteResult } from '../api.js'
-import type { Backend, BackendHost, Head, OpenAnswer } from '../backend/backend.js'
+import type { Backend, BackendHost, Head } from '../backend/backend.js'
 import { AgentStateError, stateError } from '../errors.js'
 import type { EventBus } from '../event-bus.js'
 import type { Limits } from '../limits.js'
@@ -54,16 +54,28 @@ export class Coordinator {
     return this.#state
   }
 
-  async open(): Promise<OpenAnswer> {
+  async open(): Promise<void> {
+    // Nobody can have subscribed yet: what happens while opening is published in the first turn after it.
+    let early: (() => void)[] | null = []
+    const publish = (event: () => void): void => {
+      if (early === null) event()
+      else early.push(event)
+    }
     const host: BackendHost = {
       limits: this.limits,
       failed: (error) => this.#fail(error),
-      warning: (code, message) => this.publisher.events.warn(code, message),
-      external: (namespace, key, preservedAs) => this.publisher.external(namespace, key, preservedAs),
+      warning: (code, message) => publish(() => this.publisher.events.warn(code, message)),
+      external: (namespace, key, preservedAs) =>
+        publish(() => this.publisher.external(namespace, key, preservedAs)),
     }
     const answer = await this.#backend.open(host)
     this.#namespaces.opened(answer.revision, answer.foldName)
-    return answer
+    setImmediate(() => {
+      const { recovered } = answer
+      if (recovered !== null) this.publisher.events.publish('recovered', recovered)
+      for (const event of early ?? []) event()
+      early = null
+    })
   }
 
   /** Puts a request into its namespace's mailbox. */

@@ -5,6 +5,7 @@
  * - A directory is a proper prefix of a key that ends before a `/`; its count is the number of keys below it.
  * - The sorted list is merged lazily: additions are collected, removed keys stay in it until the next merge.
  */
+import { META_DIRECTORY } from '../names.js'
 import { compareUtf8 } from '../utf8.js'
 
 export class Names {
@@ -20,6 +21,7 @@ export class Names {
   constructor(keys: Iterable<string>, foldName: ((name: string) => string) | null) {
     this.#keys = new Set()
     this.#foldName = foldName
+    this.#remember(META_DIRECTORY)
     for (const key of keys) this.add(key)
   }
 
@@ -79,6 +81,7 @@ export class Names {
     this.#keys.clear()
     this.#directories.clear()
     this.#folded.clear()
+    this.#remember(META_DIRECTORY)
     this.#sorted = null
     this.#added = []
     this.#bytes = 0
@@ -192,7 +195,9 @@ export class PlannedNames {
     if (this.#below(key) > 0) return this.#anyBelow(key)
     if (this.#cleared) return null
     const other = this.#names.otherSpelling(key)
-    return other !== null && this.#isLive(other) ? other : this.#otherSpellingPlanned(key)
+    return other !== null && (other === META_DIRECTORY || this.#isLive(other))
+      ? other
+      : this.#otherSpellingPlanned(key)
   }
 
   #change(key: string, exists: boolean): void {

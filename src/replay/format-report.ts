@@ -42,7 +42,7 @@ function replayLines({ planned, seconds, writesPerSecond, kills, acknowledged, s
 function overwriteLines({ overwrites }: Report): string[] {
   const { total, pairs, wrong } = overwrites
   const lines = [
-    `overwritten    ${count(total)} times an author changed a file that somebody else had changed unseen`,
+    `overwrites     ${count(total)} changes of files whose last change, by somebody else, the author had not seen`,
   ]
   lines.push(...pairs.slice(0, PAIRS_SHOWN).map(pairLine))
   if (pairs.length > PAIRS_SHOWN)
@@ -87,7 +87,7 @@ function some(lines: readonly string[]): string[] {
 
 /** Names come from the history; control characters in them are not for a terminal. */
 function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}]/gu, (character) => JSON.stringify(character).slice(1, -1))
+  return text.replace(/[\p{Cc}\p{Cf}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`)
 }
 
 function count(value: number): string {

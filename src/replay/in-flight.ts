@@ -1,7 +1,7 @@
 /**
  * InFlight owns the count of commits that are under way, and of the bytes of their contents, which are in memory.
  * Whoever starts another one waits while either is at its bound; a commit larger than the bound goes alone. After a
- * failure everybody who waits is told (I11).
+ * failure nothing more is started, and whoever waits is told (I11).
  */
 export class InFlight {
   readonly #commitsMax: number
@@ -18,7 +18,8 @@ export class InFlight {
 
   /** Runs `work` beside the others as soon as there is room; resolves when it was started. Only one may wait. */
   async start(bytes: number, work: () => Promise<void>): Promise<void> {
-    await this.#until(() => this.#hasRoom(bytes))
+    await this.#until(() => this.#failure !== null || this.#hasRoom(bytes))
+    if (this.#failure !== null) throw this.#failure.error
     this.#commits += 1
     this.#bytes += bytes
     work().then(
@@ -27,9 +28,10 @@ export class InFlight {
     )
   }
 
-  /** Resolves when nothing is under way any more, rejects when anything failed. */
-  done(): Promise<void> {
-    return this.#until(() => this.#commits === 0)
+  /** Waits until nothing is under way any more; rejects if anything failed. */
+  async done(): Promise<void> {
+    await this.#until(() => this.#commits === 0)
+    if (this.#failure !== null) throw this.#failure.error
   }
 
   #hasRoom(bytes: number): boolean {
@@ -37,10 +39,7 @@ export class InFlight {
   }
 
   async #until(condition: () => boolean): Promise<void> {
-    while (this.#failure === null && !condition()) {
-      await new Promise<void>((resolve) => (this.#wake = resolve))
-    }
-    if (this.#failure !== null) throw this.#failure.error
+    while (!condition()) await new Promise<void>((resolve) => (this.#wake = resolve))
   }
 
   #settle(bytes: number, failure: { readonly error: unknown } | null): void {

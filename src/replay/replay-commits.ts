@@ -30,15 +30,18 @@ export async function replayCommits(store: Store, replay: Replay): Promise<void>
   const replayBatch = async (batch: Batch): Promise<void> => {
     onAcknowledged(await namespaces.get(batch.namespace).replay(batch))
   }
-  for await (const commit of replay.commits) {
-    const batches = schedule.add(commit).filter((batch) => !namespaces.get(batch.namespace).isDone(batch))
-    if (batches.length === 0) continue
-    const bytes = batches.reduce((sum, batch) => sum + batch.bytes, 0)
-    await inFlight.start(bytes, async () => {
-      await Promise.all(batches.map(replayBatch))
-    })
+  try {
+    for await (const commit of replay.commits) {
+      const batches = schedule.add(commit).filter((batch) => !namespaces.get(batch.namespace).isDone(batch))
+      if (batches.length === 0) continue
+      const bytes = batches.reduce((sum, batch) => sum + batch.bytes, 0)
+      await inFlight.start(bytes, async () => {
+        await Promise.all(batches.map(replayBatch))
+      })
+    }
+  } finally {
+    await inFlight.done()
   }
-  await inFlight.done()
 }
 
 class Namespaces {

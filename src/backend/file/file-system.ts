@@ -44,6 +44,8 @@ export interface FileSystem {
   stat(fd: number): FileStat
   /** Null: nothing there, or something on the way is not a directory. */
   lstat(path: string): FileStat | null
+  /** The path with all symlinks resolved; only for finding the root. */
+  realPath(path: string): string
   /** The process's umask applies to `mode`. */
   makeDirectory(path: string, mode: number): void
   /** Fails unless the directory is empty. */
@@ -104,6 +106,7 @@ export const nodeFileSystem: FileSystem = {
       throw error
     }
   },
+  realPath: (path) => fs.realpathSync.native(path),
   makeDirectory: (path, mode) => fs.mkdirSync(path, { mode }),
   removeDirectory: (path) => fs.rmdirSync(path),
   list: listDirectory,

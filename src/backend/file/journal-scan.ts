@@ -81,7 +81,7 @@ function readWindow(
     if (header === null || !isExpected(header, storeId, next)) break
     const end = start + FRAME_HEADER_BYTES + header.bodyBytes
     if (end > bytes.length) {
-      if (frameCount > 0 || from.offset + end > reader.size) break
+      if (frameCount > 0) break
       bytes = reader.read(from.offset, end)
     }
     const found = readBody(bytes.subarray(start + FRAME_HEADER_BYTES, end), header)

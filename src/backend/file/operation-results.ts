@@ -1,18 +1,12 @@
-import { quoteText } from '../../messages.js'
 import { errorCode, syncDirectory, type FileSystem } from './file-system.js'
-import type { MaterializeTask, TaskFailure } from './tasks.js'
+import type { TaskFailure } from './tasks.js'
 
 /** Index that stands for the namespace itself in the results of a task. */
 export const NAMESPACE = -1
 
 /** Owns what became of the operations of one task: those that failed, each with its first error. */
 export class OperationResults {
-  readonly #task: MaterializeTask
   readonly #failures = new Map<number, TaskFailure>()
-
-  constructor(task: MaterializeTask) {
-    this.#task = task
-  }
 
   /** Runs a step unless the operation failed before; what the step throws is the operation's failure. */
   attempt(index: number, step: () => void): boolean {
@@ -28,12 +22,8 @@ export class OperationResults {
 
   fail(index: number, error: unknown): void {
     if (this.#failures.has(index)) return
-    const reason = error instanceof Error ? error.message : String(error)
-    this.#failures.set(index, {
-      index,
-      code: errorCode(error),
-      message: `${this.#describe(index)}: ${reason}`,
-    })
+    const message = error instanceof Error ? error.message : String(error)
+    this.#failures.set(index, { index, code: errorCode(error), message })
   }
 
   hasFailed(index: number): boolean {
@@ -42,14 +32,6 @@ export class OperationResults {
 
   failures(): TaskFailure[] {
     return [...this.#failures.values()].sort((a, b) => a.index - b.index)
-  }
-
-  #describe(index: number): string {
-    const namespace = `namespace ${quoteText(this.#task.namespace)}`
-    const operation = this.#task.operations[index]
-    if (operation === undefined) return `The directory of ${namespace} could not be brought up to date`
-    const done = operation.kind === 'write' ? 'written' : 'deleted'
-    return `The files of key ${quoteText(operation.key)} in ${namespace} could not be ${done}`
   }
 }
 

@@ -171,6 +171,12 @@ export interface PrepareSegmentTask {
   readonly fileMode: number
 }
 
+/** Deletes segments that are not needed any more. */
+export interface RemoveSegmentsTask {
+  readonly kind: 'remove-segments'
+  readonly paths: readonly string[]
+}
+
 /** Reads the journal from a position on, one window after the other. */
 export interface ScanJournalTask {
   readonly kind: 'scan-journal'
@@ -228,7 +234,12 @@ export type Task =
   | ScanNamespaceTask
   | ListNamespacesTask
   | PrepareSegmentTask
+  | RemoveSegmentsTask
   | ScanJournalTask
+
+export interface SegmentAnswer {
+  readonly failure: { readonly code: string; readonly message: string } | null
+}
 
 export interface TaskAnswers {
   materialize: MaterializeAnswer
@@ -236,6 +247,7 @@ export interface TaskAnswers {
   read: ReadTaskAnswer
   'scan-namespace': ScanNamespaceAnswer
   'list-namespaces': readonly string[]
-  'prepare-segment': { readonly failure: { readonly code: string; readonly message: string } | null }
+  'prepare-segment': SegmentAnswer
+  'remove-segments': SegmentAnswer
   'scan-journal': ScanJournalAnswer
 }

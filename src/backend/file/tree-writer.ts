@@ -31,7 +31,7 @@ export interface TreeRun {
 export function materialize(fs: FileSystem, task: MaterializeTask): MaterializeAnswer {
   const { root, modes } = task.context
   const directories = new Directories(fs, root)
-  const results = new OperationResults(task)
+  const results = new OperationResults()
   const run: TreeRun = { fs, task, directories, results }
   const values = new JournalValues(fs)
   const temporaries = new Temporaries(fs, directories, storeLayout(root).tmp, modes)

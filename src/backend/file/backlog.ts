@@ -1,0 +1,245 @@
+/**
+ * Backlog owns what is durable in the journal and not in the tree yet: the latest operation of every such key. Repeated
+ * writes of a key collapse here. Filled by commits and by recovery alike (I6); emptied by the materializer.
+ *
+ * - An operation holds the segment that its value lies in until it is in the tree, or a later one of its key replaced it.
+ * - Operations of a namespace are taken in the order in which their keys came; a key whose operation changes between
+ *   write and delete comes last anew. So the deletion of `a` is never taken after the write of `a/b` that it made room for.
+ */
+import type { Writer } from '../../api.js'
+import type { Segment } from './journal.js'
+import type { JournalRecord, KnownContent, MaterializeTask, TaskFailure, TreeOperation } from './tasks.js'
+
+export type NamespaceChange = MaterializeTask['namespaceChange']
+
+interface PendingBase {
+  readonly key: string
+  readonly revision: number
+  readonly atMs: number
+  /** Where the record lies now; changed when it is carried into a newer segment. */
+  segment: Segment
+  /** Why it could not be applied when that was last tried. */
+  failure: TaskFailure | null
+  /** Contents that the key had according to the journal; only while recovering. */
+  known: KnownContent[] | null
+}
+
+export interface PendingWrite extends PendingBase {
+  readonly kind: 'write'
+  readonly writer: Writer | null
+  readonly writerAtS: number | null
+  readonly anonymous: boolean
+  readonly size: number
+  readonly crc: number
+  position: number
+}
+
+export interface PendingDelete extends PendingBase {
+  readonly kind: 'delete'
+}
+
+export type Pending = PendingWrite | PendingDelete
+
+/** The creation or removal of a namespace that is not in the tree. */
+export interface PendingNamespace {
+  readonly change: Exclude<NamespaceChange, null>
+  readonly revision: number
+  readonly atMs: number
+  segment: Segment
+  failure: TaskFailure | null
+}
+
+export class NamespaceBacklog {
+  readonly name: string
+  change: PendingNamespace | null = null
+  readonly entries = new Map<string, Pending>()
+  /** A task of this namespace is running. */
+  isBusy = false
+  /** Since when something waits, and when what failed may be tried again; milliseconds of a monotonic clock. */
+  waitingSinceMs: number
+  retryAtMs = 0
+  stuckCount = 0
+
+  constructor(name: string, nowMs: number) {
+    this.name = name
+    this.waitingSinceMs = nowMs
+  }
+
+  get count(): number {
+    return this.entries.size + (this.change === null ? 0 : 1)
+  }
+}
+
+export class Backlog {
+  readonly #namespaces = new Map<string, NamespaceBacklog>()
+  readonly #now: () => number
+  #count = 0
+  #stuckCount = 0
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  /** Keys and namespaces that are not in the tree. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** Of these, the ones that could not be applied. */
+  get stuckCount(): number {
+    return this.#stuckCount
+  }
+
+  get(namespace: string): NamespaceBacklog | undefined {
+    return this.#namespaces.get(namespace)
+  }
+
+  find(namespace: string, key: string): Pending | undefined {
+    return this.#namespaces.get(namespace)?.entries.get(key)
+  }
+
+  [Symbol.iterator](): Iterator<NamespaceBacklog> {
+    return this.#namespaces.values()
+  }
+
+  addWrite(namespace: string, write: Omit<PendingWrite, 'kind' | 'failure' | 'known'>): void {
+    this.#addPending(namespace, { kind: 'write', failure: null, known: null, ...write })
+  }
+
+  addDelete(namespace: string, change: Pick<PendingDelete, 'key' | 'revision' | 'atMs' | 'segment'>): void {
+    this.#addPending(namespace, { kind: 'delete', failure: null, known: null, ...change })
+  }
+
+  addCreate(namespace: string, revision: number, atMs: number, segment: Segment): void {
+    const backlog = this.#namespace(namespace)
+    const before = backlog.change?.change
+    const change = before === 'remove' || before === 'recreate' ? 'recreate' : 'create'
+    this.#setChange(backlog, { change, revision, atMs, segment, failure: null })
+  }
+
+  /** A removal takes the place of everything that the namespace had before. */
+  addRemove(namespace: string, revision: number, atMs: number, segment: Segment): void {
+    const backlog = this.#namespace(namespace)
+    for (const pending of backlog.entries.values()) this.#drop(backlog, pending)
+    backlog.entries.clear()
+    this.#setChange(backlog, { change: 'remove', revision, atMs, segment, failure: null })
+  }
+
+  /** A record found by recovery: as a commit's, unless a later one of the key is known already. */
+  addRecovered(record: JournalRecord, segmentOf: (id: number | null) => Segment): void {
+    const { namespace, revision, atMs, body } = record
+    const backlog = this.#namespaces.get(namespace)
+    const removed = backlog?.change?.change !== 'create' ? (backlog?.change?.revision ?? -1) : -1
+    if (revision < removed) return
+    if (body.kind === 'create') return this.addCreate(namespace, revision, atMs, segmentOf(null))
+    if (body.kind === 'remove') return this.addRemove(namespace, revision, atMs, segmentOf(null))
+    const before = backlog?.entries.get(body.key)
+    if (before !== undefined && before.revision > revision) return
+    const known = before?.known ?? []
+    if (body.kind === 'delete') {
+      this.addDelete(namespace, { key: body.key, revision, atMs, segment: segmentOf(null) })
+    } else {
+      known.push({ size: body.size, crc: body.crc })
+      this.addWrite(namespace, { ...body, revision, atMs, segment: segmentOf(body.segment) })
+    }
+    this.find(namespace, body.key)!.known = known
+  }
+
+  /** The operation is in the tree: it leaves, unless a later one has taken its place. */
+  done(backlog: NamespaceBacklog, pending: Pending): void {
+    if (backlog.entries.get(pending.key) !== pending) return
+    backlog.entries.delete(pending.key)
+    this.#drop(backlog, pending)
+    this.#forgetIfEmpty(backlog)
+  }
+
+  doneNamespace(backlog: NamespaceBacklog, change: PendingNamespace): void {
+    if (backlog.change !== change) return
+    this.#dropChange(backlog)
+    this.#forgetIfEmpty(backlog)
+  }
+
+  failed(backlog: NamespaceBacklog, pending: Pending | PendingNamespace, failure: TaskFailure): void {
+    const current = 'key' in pending ? backlog.entries.get(pending.key) : backlog.change
+    if (current !== pending) return
+    if (pending.failure === null) {
+      backlog.stuckCount++
+      this.#stuckCount++
+    }
+    pending.failure = failure
+  }
+
+  /** Lays the record down in another segment. */
+  move(pending: Pending | PendingNamespace, segment: Segment, position: number): void {
+    segment.holders++
+    pending.segment.holders--
+    pending.segment = segment
+    if ('kind' in pending && pending.kind === 'write') pending.position = position
+  }
+
+  #addPending(namespace: string, pending: Pending): void {
+    const backlog = this.#namespace(namespace)
+    const before = backlog.entries.get(pending.key)
+    if (before !== undefined) {
+      this.#drop(backlog, before)
+      if (before.kind !== pending.kind) backlog.entries.delete(pending.key)
+    }
+    backlog.entries.set(pending.key, pending)
+    pending.segment.holders++
+    this.#count++
+  }
+
+  #setChange(backlog: NamespaceBacklog, change: PendingNamespace): void {
+    change.segment.holders++
+    this.#count++
+    this.#dropChange(backlog)
+    backlog.change = change
+  }
+
+  #dropChange(backlog: NamespaceBacklog): void {
+    if (backlog.change === null) return
+    this.#drop(backlog, backlog.change)
+    backlog.change = null
+  }
+
+  #drop(backlog: NamespaceBacklog, pending: Pending | PendingNamespace): void {
+    pending.segment.holders--
+    this.#count--
+    if (pending.failure === null) return
+    backlog.stuckCount--
+    this.#stuckCount--
+  }
+
+  #namespace(name: string): NamespaceBacklog {
+    let backlog = this.#namespaces.get(name)
+    if (backlog === undefined) {
+      backlog = new NamespaceBacklog(name, this.#now())
+      this.#namespaces.set(name, backlog)
+    }
+    return backlog
+  }
+
+  #forgetIfEmpty(backlog: NamespaceBacklog): void {
+    if (backlog.count === 0 && !backlog.isBusy) this.#namespaces.delete(backlog.name)
+  }
+
+  /** A busy namespace is kept while its task runs; called when the task has ended. */
+  ended(backlog: NamespaceBacklog): void {
+    backlog.isBusy = false
+    this.#forgetIfEmpty(backlog)
+    if (backlog.count === 0) return
+    // Behind the others, so that namespaces take turns.
+    this.#namespaces.delete(backlog.name)
+    this.#namespaces.set(backlog.name, backlog)
+  }
+}
+
+/** The operation as a worker gets it. */
+export function toTreeOperation(pending: Pending): TreeOperation {
+  const { key, revision, known } = pending
+  const recovered = known === null ? {} : { known }
+  if (pending.kind === 'delete') return { kind: 'delete', key, revision, ...recovered }
+  const { atMs, writer, writerAtS, anonymous, segment, position, size, crc } = pending
+  const value = { segment: segment.path, position, size, crc }
+  return { kind: 'write', key, revision, atMs, writer, writerAtS, anonymous, value, ...recovered }
+}

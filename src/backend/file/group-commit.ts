@@ -1,0 +1,203 @@
+/**
+ * GroupCommit owns the way of plans into the journal: one frame for the plans of all namespaces that are committed
+ * together. The next frame is encoded while the previous one is being synced.
+ *
+ * - I1: a plan is answered `committed` after the sync of its frame. I2: it enters the backlog, where reads find it, then.
+ * - I8: after a failed append nothing is appended any more; the plans of that frame are `unknown`, later ones unchanged.
+ * - On a full disk deletions still get through (`Journal` keeps room for them); plans with writes are rejected.
+ */
+import { stateError, type AgentStateError } from '../../errors.js'
+import type { CommitOutcome, Plan } from '../backend.js'
+import type { Backlog } from './backlog.js'
+import type { Checkpointer } from './checkpointer.js'
+import { FrameEncoder } from './frame-encoder.js'
+import type { Appended, Journal } from './journal.js'
+
+export interface GroupCommitOptions {
+  readonly journal: Journal
+  readonly backlog: Backlog
+  readonly checkpointer: Checkpointer
+  readonly stuckKeysMax: number
+  /** The append failed: no further write will be acknowledged. */
+  onFailure(cause: unknown): AgentStateError
+  /** Something was added to the backlog. */
+  onCommitted(): void
+  /** There was no room for a frame. */
+  onNoRoom(): void
+}
+
+/** A plan that is going into a frame. */
+interface Entry {
+  readonly plan: Plan
+  /** Place of its outcome. */
+  readonly index: number
+  readonly revision: number
+}
+
+export class GroupCommit {
+  readonly #options: GroupCommitOptions
+  readonly #encoders: FrameEncoder[] = []
+  /** The append that was asked for last. */
+  #tail: Promise<unknown> = Promise.resolve()
+  #failure: AgentStateError | null = null
+  #underWay = 0
+
+  constructor(options: GroupCommitOptions) {
+    this.#options = options
+  }
+
+  get isIdle(): boolean {
+    return this.#underWay === 0
+  }
+
+  async commit(plans: readonly Plan[]): Promise<readonly CommitOutcome[]> {
+    const outcomes: CommitOutcome[] = []
+    const entries: Entry[] = []
+    plans.forEach((plan, index) => {
+      const refused = this.#refusal(plan)
+      if (refused !== null) outcomes[index] = { status: 'rejected', error: refused }
+      else entries.push({ plan, index, revision: this.#options.checkpointer.take(plan.units.length) })
+    })
+    if (entries.length > 0) {
+      const encoder = this.#encode(entries)
+      await this.#inTurn(() => this.#append(entries, encoder, outcomes))
+      this.#encoders.push(encoder)
+    }
+    return outcomes
+  }
+
+  /** Appends a frame of the caller's, or an empty one as a seal, when it is its turn. Null: the store has failed. */
+  async appendFrame(encoder: FrameEncoder, isSeal: boolean): Promise<Appended | null> {
+    return this.#inTurn(async () => {
+      if (this.#failure !== null) return null
+      const { journal } = this.#options
+      if ((await journal.makeRoom(encoder.frameBytes, true)) !== null) return null
+      try {
+        return await journal.append(encoder, isSeal)
+      } catch (error) {
+        this.fail(error)
+        return null
+      }
+    })
+  }
+
+  /** Resolves when what was asked for before has ended. */
+  async settled(): Promise<void> {
+    await this.#tail
+  }
+
+  fail(cause: unknown): void {
+    this.#failure ??= this.#options.onFailure(cause)
+  }
+
+  #refusal(plan: Plan): AgentStateError | null {
+    if (this.#failure !== null) return this.#failure
+    const { backlog, stuckKeysMax } = this.#options
+    if (backlog.stuckCount < stuckKeysMax) return null
+    const stuck = backlog.get(plan.namespace)?.stuckCount ?? 0
+    if (stuck === 0) return null
+    const message = `${stuck} keys of namespace '${plan.namespace}' can't be brought into the tree; no more are taken`
+    return stateError('TREE_STUCK', message, { namespace: plan.namespace })
+  }
+
+  #encode(entries: readonly Entry[], encoder = this.#encoders.pop() ?? new FrameEncoder()): FrameEncoder {
+    encoder.reset()
+    for (const { plan, revision } of entries) encoder.add(plan, revision)
+    return encoder
+  }
+
+  async #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    this.#underWay++
+    const turn = this.#tail.then(act)
+    this.#tail = turn
+    try {
+      return await turn
+    } finally {
+      this.#underWay--
+    }
+  }
+
+  /** Never rejects: what happens to the frame is what its plans are answered. */
+  async #append(entries: readonly Entry[], encoder: FrameEncoder, outcomes: CommitOutcome[]): Promise<void> {
+    const { journal, checkpointer } = this.#options
+    if (this.#failure !== null) return this.#reject(entries, this.#failure, outcomes)
+    try {
+      const last = entries.at(-1)!
+      await checkpointer.ensureCeiling(last.revision + last.plan.units.length)
+    } catch (error) {
+      this.fail(error)
+      return this.#reject(entries, this.#failure!, outcomes)
+    }
+    const deletes = entries.every(({ plan }) => onlyDeletes(plan))
+    const noRoom = await journal.makeRoom(encoder.frameBytes, deletes)
+    if (noRoom !== null) return this.#appendDeletes(entries, encoder, outcomes, noRoom)
+    try {
+      const appended = await journal.append(encoder)
+      this.#committed(entries, encoder, appended, outcomes)
+    } catch (error) {
+      this.fail(error)
+      for (const { index, revision } of entries) {
+        outcomes[index] = { status: 'unknown', revision, cause: error }
+      }
+    }
+  }
+
+  /** There is no room for the frame: the plans that only delete are tried alone. */
+  async #appendDeletes(
+    entries: readonly Entry[],
+    encoder: FrameEncoder,
+    outcomes: CommitOutcome[],
+    code: string,
+  ): Promise<void> {
+    this.#options.onNoRoom()
+    const deleting = entries.filter(({ plan }) => onlyDeletes(plan))
+    const error = stateError('NO_SPACE', `there is no room for the journal (${code})`, { cause: code })
+    for (const { index } of entries) outcomes[index] = { status: 'rejected', error, deletesOnly: true }
+    if (deleting.length === entries.length) {
+      for (const { index } of entries) outcomes[index] = { status: 'rejected', error }
+    } else if (deleting.length > 0) {
+      await this.#append(deleting, this.#encode(deleting, encoder), outcomes)
+    }
+  }
+
+  #reject(entries: readonly Entry[], error: AgentStateError, outcomes: CommitOutcome[]): void {
+    for (const { index } of entries) outcomes[index] = { status: 'rejected', error }
+  }
+
+  #committed(
+    entries: readonly Entry[],
+    encoder: FrameEncoder,
+    { segment, offset }: Appended,
+    outcomes: CommitOutcome[],
+  ): void {
+    const { backlog } = this.#options
+    let value = 0
+    for (const { plan, index, revision } of entries) {
+      const { namespace, atMs } = plan
+      outcomes[index] = { status: 'committed', revision }
+      plan.units.forEach((unit, i) => {
+        const base = { revision: revision + i, atMs, segment }
+        if (unit.kind === 'create') return backlog.addCreate(namespace, base.revision, atMs, segment)
+        if (unit.kind === 'remove') return backlog.addRemove(namespace, base.revision, atMs, segment)
+        for (const change of unit.changes) {
+          if (change.kind === 'delete') {
+            backlog.addDelete(namespace, { ...base, key: change.key })
+            continue
+          }
+          const { key, writer, writerAtS, anonymous, size } = change
+          const position = offset + encoder.valueOffsets[value]!
+          const crc = encoder.valueCrcs[value]!
+          value++
+          backlog.addWrite(namespace, { ...base, key, writer, writerAtS, anonymous, size, position, crc })
+        }
+      })
+    }
+    this.#options.onCommitted()
+  }
+}
+
+function onlyDeletes(plan: Plan): boolean {
+  return plan.units.every((unit) =>
+    unit.kind === 'change' ? unit.changes.every(({ kind }) => kind === 'delete') : unit.kind === 'remove',
+  )
+}

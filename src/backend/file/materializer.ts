@@ -1,0 +1,281 @@
+/**
+ * Materializer owns the way of the backlog into the tree: which namespace's operations go to a worker when, what is done
+ * about those that fail, and who waits for what. Recovery uses it as normal operation does (I6).
+ *
+ * - One task of a namespace at a time; up to as many tasks as there are workers.
+ * - When little happens the tree follows within milliseconds. Under load it stays behind on purpose, so that repeated
+ *   writes collapse and the journal has the disk to itself; but never longer than `LAG_MAX_MS`, and not once the backlog
+ *   is half full.
+ * - What can't be applied is *stuck*: it stays in the backlog, is tried again later and on every flush, and holds up
+ *   nothing else.
+ */
+import { performance } from 'node:perf_hooks'
+import { stateError, type AgentStateError } from '../../errors.js'
+import {
+  toTreeOperation,
+  type Backlog,
+  type NamespaceBacklog,
+  type Pending,
+  type PendingNamespace,
+} from './backlog.js'
+import type { Segment } from './journal.js'
+import type { TaskRunner } from './task-runner.js'
+import type { MaterializeAnswer, RootContext, TaskFailure } from './tasks.js'
+import { NAMESPACE_ITSELF, TreeWaiters } from './tree-waiters.js'
+
+/** A journal that was not appended to for so long is idle. */
+const QUIET_MS = 2
+const LAG_MAX_MS = 100
+const TASK_KEYS_MAX = 512
+const TASK_BYTES_MAX = 8 * 1024 * 1024
+const RETRY_FIRST_MS = 250
+const RETRY_MAX_MS = 30_000
+
+export interface MaterializerOptions {
+  readonly backlog: Backlog
+  readonly runner: TaskRunner
+  readonly context: RootContext
+  readonly workers: number
+  /** Milliseconds since the journal was last appended to; 0 while it is. */
+  quietMs(): number
+  /** The backlog is so large that it is worked off whatever the load. */
+  isCrowded(): boolean
+  /** Operations have left the backlog, or are known to be stuck. */
+  onProgress(): void
+  warning(code: string, message: string): void
+  preserved(namespace: string, key: string, preservedAs: string): void
+}
+
+interface Taken {
+  readonly change: PendingNamespace | null
+  readonly entries: readonly Pending[]
+}
+
+export class Materializer {
+  readonly #options: MaterializerOptions
+  readonly #waiters = new TreeWaiters()
+  #running = 0
+  #timer: NodeJS.Timeout | null = null
+  #timerAtMs = Infinity
+  #stopped = false
+  #retryMs = RETRY_FIRST_MS
+  #idleWaiters: (() => void)[] = []
+
+  constructor(options: MaterializerOptions) {
+    this.#options = options
+  }
+
+  /** Something was added to the backlog. Cheap while it is known when to look at it. */
+  poke(): void {
+    const isLookedAtSoon = this.#timer !== null && this.#timerAtMs <= performance.now() + LAG_MAX_MS
+    if (isLookedAtSoon && this.#waiters.isEmpty && !this.#options.isCrowded()) return
+    this.kick()
+  }
+
+  /** Starts what is due. */
+  kick(): void {
+    if (this.#stopped) return
+    const { backlog, workers } = this.#options
+    const now = performance.now()
+    let nextAtMs = Infinity
+    let onlyStuck = true
+    for (const namespace of backlog) {
+      if (this.#running >= workers) return
+      if (namespace.isBusy) continue
+      const dueAtMs = this.#dueAtMs(namespace, now)
+      if (dueAtMs <= now) {
+        void this.#materialize(namespace)
+      } else {
+        nextAtMs = Math.min(nextAtMs, dueAtMs)
+        if (namespace.stuckCount < namespace.count) onlyStuck = false
+      }
+    }
+    if (nextAtMs !== Infinity) this.#wakeAt(nextAtMs, now, onlyStuck)
+  }
+
+  /** Resolves when the tree shows this revision or a later one of the keys; `TREE_PENDING` if a key is stuck. */
+  materialized(namespace: string, keys: readonly string[], revision: number): Promise<void> {
+    const backlog = this.#options.backlog.get(namespace)
+    const missing = keys.filter((key) => backlog?.entries.has(key))
+    if (missing.length === 0) return Promise.resolve()
+    if (this.#stopped) return Promise.reject(treePending(namespace, revision, null))
+    const waiting = this.#waiters.wait(
+      namespace,
+      missing.map((key) => [key, revision]),
+    )
+    this.kick()
+    return waiting.catch((failure: unknown) => {
+      throw treePending(namespace, revision, failure)
+    })
+  }
+
+  /** Resolves when everything that is in the backlog now is in the tree; rejects with the first failure. */
+  async flush(onProgress?: (done: number, total: number) => void): Promise<void> {
+    const { backlog } = this.#options
+    const waits: Promise<void>[] = []
+    let done = 0
+    const total = backlog.count
+    const step = (): void => onProgress?.(++done, total)
+    for (const namespace of backlog) {
+      namespace.retryAtMs = 0
+      const revisions = [...namespace.entries.values()].map(({ key, revision }) => [key, revision] as const)
+      if (namespace.change !== null) revisions.push([NAMESPACE_ITSELF, namespace.change.revision])
+      waits.push(this.#waiters.wait(namespace.name, revisions, step))
+    }
+    this.kick()
+    const results = await Promise.allSettled(waits)
+    for (const result of results) if (result.status === 'rejected') throw result.reason
+  }
+
+  /** No further task starts; resolves when the running ones have ended. Whoever waits is told that the tree lags. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    if (this.#running > 0) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve))
+    this.#waiters.rejectAll(null)
+  }
+
+  #dueAtMs(namespace: NamespaceBacklog, now: number): number {
+    const isStuck = namespace.stuckCount === namespace.count
+    if (isStuck) return namespace.retryAtMs
+    if (this.#waiters.has(namespace.name) || this.#options.isCrowded()) return now
+    const lagAtMs = namespace.waitingSinceMs + LAG_MAX_MS
+    const quietAtMs = now + QUIET_MS - this.#options.quietMs()
+    return Math.min(lagAtMs, quietAtMs)
+  }
+
+  #wakeAt(atMs: number, now: number, unimportant: boolean): void {
+    if (this.#timer !== null) {
+      if (this.#timerAtMs <= atMs) return
+      clearTimeout(this.#timer)
+    }
+    this.#timerAtMs = atMs
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = null
+        this.kick()
+      },
+      Math.max(1, Math.ceil(atMs - now)),
+    )
+    // What is only tried again from time to time keeps no process alive.
+    if (unimportant) this.#timer.unref()
+  }
+
+  async #materialize(namespace: NamespaceBacklog): Promise<void> {
+    const { backlog, runner, context } = this.#options
+    const taken = this.#take(namespace)
+    namespace.isBusy = true
+    this.#running++
+    const held = hold(taken)
+    try {
+      const answer = await runner.run({
+        kind: 'materialize',
+        context,
+        namespace: namespace.name,
+        namespaceChange: taken.change?.change ?? null,
+        operations: taken.entries.map(toTreeOperation),
+      })
+      this.#finish(namespace, taken, answer)
+    } catch (error) {
+      this.#finish(namespace, taken, failedWhole(taken, error))
+    }
+    for (const segment of held) segment.holders--
+    this.#running--
+    backlog.ended(namespace)
+    this.#options.onProgress()
+    this.kick()
+    if (this.#running === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve()
+  }
+
+  /** Takes what came first. Who waits for the tree gets all of the namespace, so that nothing can overtake him for ever. */
+  #take(namespace: NamespaceBacklog): Taken {
+    const now = performance.now()
+    const all = this.#waiters.has(namespace.name)
+    const retry = namespace.retryAtMs <= now
+    const entries: Pending[] = []
+    let bytes = 0
+    let leftBehind = false
+    for (const pending of namespace.entries.values()) {
+      if (pending.failure !== null && !retry) continue
+      if (!all && (entries.length >= TASK_KEYS_MAX || bytes >= TASK_BYTES_MAX)) {
+        leftBehind = true
+        break
+      }
+      entries.push(pending)
+      if (pending.kind === 'write') bytes += pending.size
+    }
+    if (!leftBehind) namespace.waitingSinceMs = now
+    const change = namespace.change
+    return { change: change !== null && (change.failure === null || retry) ? change : null, entries }
+  }
+
+  #finish(namespace: NamespaceBacklog, taken: Taken, answer: MaterializeAnswer): void {
+    const { backlog } = this.#options
+    const failures = new Map(answer.failures.map((failure) => [failure.index, failure]))
+    for (const { key, preservedAs } of answer.preserved) {
+      this.#options.preserved(namespace.name, key, preservedAs)
+    }
+    if (taken.change !== null) {
+      const failure = failures.get(-1)
+      if (failure === undefined) {
+        backlog.doneNamespace(namespace, taken.change)
+        this.#waiters.namespaceDone(namespace.name, taken.change.revision)
+      } else {
+        this.#stuck(namespace, taken.change, failure)
+      }
+    }
+    taken.entries.forEach((pending, index) => {
+      const failure = failures.get(index)
+      if (failure === undefined) {
+        backlog.done(namespace, pending)
+        this.#waiters.done(namespace.name, pending.key, pending.revision)
+      } else {
+        this.#stuck(namespace, pending, failure)
+      }
+    })
+    if (failures.size === 0) {
+      this.#retryMs = RETRY_FIRST_MS
+    } else {
+      namespace.retryAtMs = performance.now() + this.#retryMs
+      this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS)
+    }
+  }
+
+  #stuck(namespace: NamespaceBacklog, pending: Pending | PendingNamespace, failure: TaskFailure): void {
+    const isNew = pending.failure === null
+    this.#options.backlog.failed(namespace, pending, failure)
+    const what = 'key' in pending ? `key '${pending.key}'` : 'the directory'
+    const message = `${what} of namespace '${namespace.name}' can't be brought into the tree: ${failure.message}`
+    if (isNew) this.#options.warning('TREE_STUCK', `${message}; it is durable, readable, and tried again`)
+    const key = 'key' in pending ? pending.key : undefined
+    const error = treeStuck(namespace.name, key, message)
+    this.#waiters.failed(namespace.name, key ?? NAMESPACE_ITSELF, error)
+  }
+}
+
+/** The segments that the task reads from stay in their place while it runs. */
+function hold(taken: Taken): Segment[] {
+  const segments: Segment[] = []
+  for (const pending of taken.entries) {
+    if (pending.kind !== 'write') continue
+    pending.segment.holders++
+    segments.push(pending.segment)
+  }
+  return segments
+}
+
+function failedWhole(taken: Taken, error: unknown): MaterializeAnswer {
+  const message = `the worker failed: ${error instanceof Error ? error.message : String(error)}`
+  const failures: TaskFailure[] = taken.entries.map((_, index) => ({ index, code: 'UNKNOWN', message }))
+  if (taken.change !== null) failures.push({ index: -1, code: 'UNKNOWN', message })
+  return { failures, preserved: [] }
+}
+
+export function treeStuck(namespace: string, key: string | undefined, message: string): AgentStateError {
+  return stateError('TREE_STUCK', message, { namespace, key })
+}
+
+function treePending(namespace: string, revision: number, cause: unknown): AgentStateError {
+  const message = `the change in namespace '${namespace}' is durable, but its files are not there yet`
+  return stateError('TREE_PENDING', message, { namespace, revision, cause: cause ?? undefined })
+}

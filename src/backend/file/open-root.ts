@@ -1,0 +1,318 @@
+/**
+ * OpenRoot owns a root from the moment its lock is held until it is released: everything that serves it, and the order in
+ * which that starts and ends.
+ *
+ * - I2, I10: lock, then format and checkpoint, then recovery; only then anything is served.
+ * - I8: when an append or a checkpoint fails, nothing is appended, acknowledged or given back any more; reads go on. The
+ *   lock is kept until `close`.
+ */
+import { performance } from 'node:perf_hooks'
+import { stateError, type AgentStateError } from '../../errors.js'
+import type { FileSettings } from '../../open-options.js'
+import type { BackendHost, OpenAnswer } from '../backend.js'
+import { Backlog } from './backlog.js'
+import { CheckpointFile } from './checkpoint.js'
+import { Checkpointer } from './checkpointer.js'
+import type { FileBackendParts } from './file-backend.js'
+import type { FileSystem } from './file-system.js'
+import { GroupCommit } from './group-commit.js'
+import { Journal, type Spare } from './journal.js'
+import type { StoreLayout } from './layout.js'
+import { Materializer } from './materializer.js'
+import { probeNameFolding } from './name-folding.js'
+import { readJournal, type FoundJournal } from './recovery.js'
+import { acquireRootLock } from './root-lock.js'
+import { prepareFormat, prepareRoot } from './root.js'
+import { listSegments, SEGMENT_BYTES, type SegmentFile } from './segment.js'
+import { SpaceWait } from './space-wait.js'
+import type { TaskRunner } from './task-runner.js'
+import type { RootContext } from './tasks.js'
+import { TreeSource } from './tree-source.js'
+import { Upkeep } from './upkeep.js'
+
+/** Things to take apart again, the last one first. */
+type Cleanup = () => void | Promise<void>
+
+export interface CloseRootOptions {
+  readonly flush: boolean
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+export async function openRoot(
+  settings: FileSettings,
+  parts: FileBackendParts,
+  host: BackendHost,
+): Promise<{ root: OpenRoot; answer: OpenAnswer }> {
+  const cleanups: Cleanup[] = []
+  try {
+    const root = await startRoot(settings, parts, host, cleanups)
+    return { root, answer: await root.start() }
+  } catch (error) {
+    await cleanUp(cleanups)
+    throw error
+  }
+}
+
+async function startRoot(
+  settings: FileSettings,
+  { fs, runner: startRunner, newStoreId }: FileBackendParts,
+  host: BackendHost,
+  cleanups: Cleanup[],
+): Promise<OpenRoot> {
+  const { mode, ownerWaitMs } = settings
+  const prepared = prepareRoot(fs, settings.root, mode)
+  const { root, layout } = prepared
+  const lock = await acquireRootLock(fs, { path: layout.lock, fileMode: mode.file, ownerWaitMs })
+  cleanups.push(() => lock.release())
+  const storeId = prepareFormat(fs, prepared, mode, newStoreId)
+  sweepTemporaries(fs, layout)
+  const runner = startRunner(settings.workers, settings.workerUrl)
+  cleanups.push(() => runner.close())
+  const checkpoint = CheckpointFile.open(fs, layout.checkpoint, storeId)
+  cleanups.push(() => checkpoint.close())
+  const backlog = new Backlog(() => performance.now())
+  const { clean, position } = checkpoint.state
+  const found = clean ? null : await readJournal(runner, layout.journal, storeId, position, backlog)
+  return new OpenRoot({
+    fs,
+    host,
+    layout,
+    context: { root, storeId, modes: mode },
+    runner,
+    checkpoint,
+    foldName: probeNameFolding(fs, layout.tmp, mode.file),
+    settings,
+    backlog,
+    found,
+    cleanups,
+  })
+}
+
+interface RootParts {
+  readonly fs: FileSystem
+  readonly host: BackendHost
+  readonly layout: StoreLayout
+  readonly context: RootContext
+  readonly runner: TaskRunner
+  readonly checkpoint: CheckpointFile
+  readonly foldName: ((name: string) => string) | null
+  readonly settings: FileSettings
+  readonly backlog: Backlog
+  /** What an unclean end left, now in the backlog; null after a clean one. */
+  readonly found: FoundJournal | null
+  readonly cleanups: Cleanup[]
+}
+
+export class OpenRoot {
+  readonly checkpointer: Checkpointer
+  readonly commits: GroupCommit
+  readonly materializer: Materializer
+  readonly source: TreeSource
+  readonly #parts: RootParts
+  readonly #backlog: Backlog
+  readonly #journal: Journal
+  readonly #upkeep: Upkeep
+  readonly #space: SpaceWait
+  /** Segments of earlier openings: those that can be filled anew as they are, and the others. */
+  readonly #reused: readonly Spare[]
+  readonly #unneeded: readonly string[]
+  #failure: AgentStateError | null = null
+  #roomWaiters: (() => void)[] = []
+  #preserved = 0
+
+  constructor(parts: RootParts) {
+    this.#parts = parts
+    const { fs, host, context, runner, checkpoint, layout, settings, backlog, found } = parts
+    const segments = listSegments(fs, layout.journal)
+    this.#reused = found === null ? reusable(fs, segments) : []
+    const reused = new Set(this.#reused.map(({ id }) => id))
+    this.#unneeded = segments.filter(({ id }) => !reused.has(id)).map(({ path }) => path)
+    const end = found?.end ?? checkpoint.state.position
+    const next = { ...end, segment: (segments.at(-1)?.id ?? 0) + 1, offset: 0 }
+    const fileMode = settings.mode.file
+    const { storeId } = context
+
+    this.#backlog = backlog
+    this.checkpointer = new Checkpointer(checkpoint)
+    this.#space = new SpaceWait(host.limits.spaceWaitMs, () => this.#journal.prepareSpare())
+    const onSpace = (failure: string | null): void => this.#space.note(failure)
+    const journal = { fs, runner, directory: layout.journal, storeId, fileMode, onSpace }
+    this.#journal = new Journal(journal, next, this.#reused)
+    this.commits = new GroupCommit({
+      journal: this.#journal,
+      backlog,
+      checkpointer: this.checkpointer,
+      stuckKeysMax: host.limits.stuckKeysMax,
+      onFailure: (cause) => this.#fail(cause),
+      onCommitted: () => this.#committed(),
+      onNoRoom: () => this.#space.noteFull(),
+    })
+    this.materializer = new Materializer({
+      backlog,
+      runner,
+      context,
+      workers: settings.workers,
+      quietMs: () => (this.commits.isIdle ? this.#journal.quietMs : 0),
+      isCrowded: () => this.#fill > 0.5,
+      onProgress: () => this.#progressed(),
+      warning: (code, message) => host.warning(code, message),
+      preserved: (namespace, key, preservedAs) => {
+        this.#preserved++
+        host.external(namespace, key, preservedAs)
+      },
+    })
+    this.#upkeep = new Upkeep({
+      fs,
+      journal: this.#journal,
+      backlog,
+      checkpointer: this.checkpointer,
+      commits: this.commits,
+      onFailure: (cause) => this.commits.fail(cause),
+    })
+    this.source = new TreeSource(runner, context, backlog, this.checkpointer)
+  }
+
+  /** Brings what was found into the tree, and begins the opening. */
+  async start(): Promise<OpenAnswer> {
+    const { foldName, found } = this.#parts
+    if (found !== null) await this.#tryFlush(undefined)
+    const noRoom = await this.#journal.start()
+    if (noRoom !== null) {
+      throw stateError('NO_SPACE', `there is no room for a journal (${noRoom})`, { cause: noRoom })
+    }
+    if (this.#backlog.count > 0) await this.#carryStuck()
+    await this.checkpointer.begin(this.#journal.oldestNeeded)
+    await this.#removeUnneeded()
+    const recovered = found === null ? null : { operations: found.operations, preserved: this.#preserved }
+    return { revision: this.checkpointer.revision, recovered, foldName }
+  }
+
+  /** Null, or a promise to wait for: the backlog is full, or the disk. */
+  ready(): Promise<void> | null {
+    if (this.#failure !== null) return null
+    const stuckOnly = this.#backlog.count === this.#backlog.stuckCount
+    if (this.#fill >= 1 && !stuckOnly) {
+      return new Promise((resolve) => {
+        this.#roomWaiters.push(resolve)
+        this.materializer.kick()
+      })
+    }
+    return this.#space.wait()
+  }
+
+  async load(namespace: string): Promise<{ readonly exists: boolean; readonly keys: readonly string[] }> {
+    const { foldName } = this.#parts
+    const loaded = await this.source.load(namespace)
+    if (foldName === null || !loaded.exists) return loaded
+    const names = await this.source.namespaces()
+    const other = names.find((name) => name !== namespace && foldName(name) === foldName(namespace))
+    if (other === undefined || names.includes(namespace)) return loaded
+    const message = `namespace '${namespace}' would share the directory of namespace '${other}'`
+    throw stateError('INVALID_NAMESPACE', message, { namespace })
+  }
+
+  async close({ flush, onProgress }: CloseRootOptions): Promise<boolean> {
+    this.#space.stop()
+    await this.commits.settled()
+    if (flush && this.#failure === null) await this.#tryFlush(onProgress)
+    await this.materializer.stop()
+    await this.#upkeep.stop()
+    let flushed = this.#backlog.count === 0
+    try {
+      if (this.#failure === null) {
+        if (flushed) this.#journal.noteDrained()
+        await this.checkpointer.end(this.#journal.oldestNeeded, flushed)
+      }
+    } catch (error) {
+      // The journal and the tree are as durable as before; the next opening recovers.
+      this.#parts.host.warning('CHECKPOINT_FAILED', `closing without a checkpoint: ${String(error)}`)
+      flushed = false
+    }
+    await this.#journal.close()
+    await cleanUp(this.#parts.cleanups)
+    return flushed
+  }
+
+  /** How full the backlog is: 1 at its bound. */
+  get #fill(): number {
+    const { backlogKeysMax, backlogBytesMax } = this.#parts.host.limits
+    return Math.max(this.#backlog.count / backlogKeysMax, this.#journal.backlogBytes / backlogBytesMax)
+  }
+
+  /** What recovery could not bring into the tree is made durable in a new segment. */
+  async #carryStuck(): Promise<void> {
+    await this.#upkeep.carry()
+    if (this.#failure !== null) throw this.#failure
+    for (const { change, entries } of this.#backlog) {
+      const pending = change === null ? [...entries.values()] : [change, ...entries.values()]
+      if (pending.every(({ segment }) => segment.isManaged)) continue
+      throw stateError('NO_SPACE', 'there is no room to carry on what could not be recovered', {})
+    }
+  }
+
+  async #removeUnneeded(): Promise<void> {
+    if (this.#unneeded.length === 0) return
+    const { failure } = await this.#parts.runner.run({ kind: 'remove-segments', paths: this.#unneeded })
+    if (failure === null) return
+    this.#parts.host.warning('SEGMENT_LEFT', `an old segment could not be deleted: ${failure.message}`)
+  }
+
+  #committed(): void {
+    this.#upkeep.appended()
+    this.materializer.poke()
+  }
+
+  #progressed(): void {
+    this.#upkeep.progressed()
+    const stuckOnly = this.#backlog.count === this.#backlog.stuckCount
+    if (this.#fill >= 1 && !stuckOnly) return
+    for (const resolve of this.#roomWaiters.splice(0)) resolve()
+  }
+
+  async #tryFlush(onProgress: CloseRootOptions['onProgress']): Promise<void> {
+    try {
+      await this.materializer.flush(onProgress)
+    } catch {
+      // Each stuck key was warned of. Recovery carries it on; closing answers that something is missing.
+    }
+  }
+
+  #fail(cause: unknown): AgentStateError {
+    const message =
+      'a sync of the journal failed: no more writes are taken; close the store and open it again'
+    const error = stateError('STORE_FAILED', message, { cause })
+    this.#failure = error
+    void this.materializer.stop()
+    for (const resolve of this.#roomWaiters.splice(0)) resolve()
+    this.#space.stop()
+    this.#parts.host.failed(error)
+    return error
+  }
+}
+
+/** Segments that a clean end left can be filled anew as they are. */
+function reusable(fs: FileSystem, segments: readonly SegmentFile[]): Spare[] {
+  return segments
+    .map(({ id, path }) => ({ id, path, bytes: fs.lstat(path)?.size ?? 0 }))
+    .filter(({ bytes }) => bytes === SEGMENT_BYTES)
+}
+
+/** What an earlier owner was writing when it died. */
+function sweepTemporaries(fs: FileSystem, layout: StoreLayout): void {
+  for (const { name, kind } of fs.list(layout.tmp)) {
+    if (kind !== 'directory') fs.unlink(`${layout.tmp}/${name}`)
+  }
+}
+
+/** Runs all, whatever fails; the first error is thrown at the end. */
+async function cleanUp(cleanups: Cleanup[]): Promise<void> {
+  const errors: unknown[] = []
+  for (const cleanup of cleanups.splice(0).reverse()) {
+    try {
+      await cleanup()
+    } catch (error) {
+      errors.push(error)
+    }
+  }
+  if (errors.length > 0) throw errors[0]
+}

@@ -1,0 +1,174 @@
+/**
+ * Reading below the coordinator's memory: an entry that is not in the tree yet comes from the journal, any other from its
+ * file. Both are read by a worker, so that a slow disk does not hold up the event loop.
+ */
+import type { Head, HeadAnswer, ReadAnswer } from '../backend.js'
+import { stateError, type AgentStateError } from '../../errors.js'
+import type { Backlog, Pending, PendingWrite } from './backlog.js'
+import type { Checkpointer } from './checkpointer.js'
+import type { TaskRunner } from './task-runner.js'
+import type { ReadTaskAnswer, RootContext, TaskHeadAnswer, TaskReadAnswer } from './tasks.js'
+
+export class TreeSource {
+  readonly #runner: TaskRunner
+  readonly #context: RootContext
+  readonly #backlog: Backlog
+  readonly #checkpointer: Checkpointer
+
+  constructor(runner: TaskRunner, context: RootContext, backlog: Backlog, checkpointer: Checkpointer) {
+    this.#runner = runner
+    this.#context = context
+    this.#backlog = backlog
+    this.#checkpointer = checkpointer
+  }
+
+  /** Names of all namespaces: those in the tree, and what the backlog does to them. */
+  async namespaces(): Promise<readonly string[]> {
+    const changes = [...this.#backlog].map(({ name, change }) => ({ name, change: change?.change ?? null }))
+    const names = new Set(await this.#runner.run({ kind: 'list-namespaces', context: this.#context }))
+    for (const { name, change } of changes) {
+      if (change === 'remove') names.delete(name)
+      else names.add(name)
+    }
+    return [...names]
+  }
+
+  /** What the tree has, and what was in the backlog before it was looked at; no commit comes in between. */
+  async load(namespace: string): Promise<{ exists: boolean; keys: readonly string[] }> {
+    const backlog = this.#backlog.get(namespace)
+    const change = backlog?.change?.change ?? null
+    const pending = [...(backlog?.entries.values() ?? [])]
+    const scanned = await this.#runner.run({ kind: 'scan-namespace', context: this.#context, namespace })
+    if (scanned.failure !== null) {
+      const { code, path, message } = scanned.failure
+      throw readFailed(namespace, undefined, path, code, message)
+    }
+    const removed = change === 'remove' || change === 'recreate'
+    const keys = new Set(removed ? [] : scanned.keys)
+    for (const { kind, key } of pending) {
+      if (kind === 'write') keys.add(key)
+      else keys.delete(key)
+    }
+    const exists = change === null ? scanned.exists || pending.length > 0 : change !== 'remove'
+    return { exists, keys: [...keys] }
+  }
+
+  async heads(namespace: string, keys: readonly string[]): Promise<readonly HeadAnswer[]> {
+    const pending = keys.map((key) => this.#pending(namespace, key))
+    const answers: HeadAnswer[] = pending.map((found) => (found == null ? null : headOf(found)))
+    const inTree = keys.filter((_, index) => pending[index] === undefined)
+    if (inTree.length === 0) return answers
+    const { ceiling, epoch } = this.#checkpointer
+    const context = this.#context
+    const found = await this.#runner.run({ kind: 'heads', context, namespace, keys: inTree, ceiling, epoch })
+    let next = 0
+    return answers.map((answer, index) =>
+      pending[index] === undefined ? toHead(namespace, keys[index]!, found[next++]!) : answer,
+    )
+  }
+
+  async read(namespace: string, keys: readonly string[]): Promise<readonly ReadAnswer[]> {
+    const pending = keys.map((key) => this.#pending(namespace, key))
+    const held = pending.flatMap((found) => (found == null ? [] : [found.segment]))
+    for (const segment of held) segment.holders++
+    try {
+      const answer = await this.#read(namespace, keys, pending)
+      return answer.answers.map((found, index) =>
+        toRead(namespace, keys[index]!, found, answer.bytes, pending[index] ?? null),
+      )
+    } finally {
+      for (const segment of held) segment.holders--
+    }
+  }
+
+  #read(
+    namespace: string,
+    keys: readonly string[],
+    pending: readonly (PendingWrite | null | undefined)[],
+  ): Promise<ReadTaskAnswer> {
+    const entries = keys.map((key, index) => {
+      const found = pending[index]
+      if (found == null) return { key }
+      const { segment, position, size, crc } = found
+      return { key, value: { segment: segment.path, position, size, crc } }
+    })
+    const { ceiling, epoch } = this.#checkpointer
+    return this.#runner.run({ kind: 'read', context: this.#context, namespace, entries, ceiling, epoch })
+  }
+
+  /** The write that is not in the tree yet; null for a deletion, undefined if the tree has the key's last change. */
+  #pending(namespace: string, key: string): PendingWrite | null | undefined {
+    const backlog = this.#backlog.get(namespace)
+    if (backlog === undefined) return undefined
+    const found: Pending | undefined = backlog.entries.get(key)
+    if (found !== undefined) return found.kind === 'write' ? found : null
+    const removed = backlog.change !== null && backlog.change.change !== 'create'
+    return removed ? null : undefined
+  }
+}
+
+function headOf(write: PendingWrite): Head {
+  const { revision, writer, writerAtS, anonymous, size, atMs } = write
+  return { revision, writer, writerAtS, anonymous, external: false, size, updatedAtMs: atMs }
+}
+
+function toHead(namespace: string, key: string, answer: TaskHeadAnswer): HeadAnswer {
+  switch (answer.status) {
+    case 'missing':
+      return null
+    case 'found':
+      return answer.head
+    case 'corrupt-metadata':
+      return { corrupt: answer.path, head: answer.head }
+    case 'failed':
+      throw readFailed(namespace, key, answer.path, answer.code, answer.message)
+  }
+}
+
+function toRead(
+  namespace: string,
+  key: string,
+  answer: TaskReadAnswer,
+  bytes: Uint8Array,
+  pending: PendingWrite | null,
+): ReadAnswer {
+  const known = pending === null ? null : headOf(pending)
+  switch (answer.status) {
+    case 'missing':
+      return { head: null, value: null }
+    case 'found': {
+      const head = known ?? answer.head
+      const value = Uint8Array.prototype.slice.call(bytes, answer.start, answer.start + answer.size)
+      if (head === null || answer.corruptMetadata === null) return { head, value }
+      return { head: { corrupt: answer.corruptMetadata, head }, value }
+    }
+    case 'corrupt':
+      return { head: known ?? answer.head, value: null, error: corrupt(namespace, key, answer) }
+    case 'failed': {
+      const error = readFailed(namespace, key, answer.path, answer.code, answer.message)
+      throw error
+    }
+  }
+}
+
+function corrupt(
+  namespace: string,
+  key: string,
+  answer: Extract<TaskReadAnswer, { status: 'corrupt' }>,
+): AgentStateError {
+  const { path, offset } = answer
+  const message = `the value of key '${key}' in namespace '${namespace}' is damaged: ${path}`
+  return offset === null
+    ? stateError('CONTENT_CORRUPT', message, { namespace, key, path })
+    : stateError('JOURNAL_CORRUPT', message, { namespace, key, path, offset })
+}
+
+function readFailed(
+  namespace: string,
+  key: string | undefined,
+  path: string,
+  code: string,
+  message: string,
+): AgentStateError {
+  return stateError('READ_FAILED', `can't read ${path}: ${message}`, { namespace, key, path, cause: code })
+}

@@ -1,0 +1,177 @@
+/**
+ * Upkeep owns what is done when nothing else is: after a while without appends it proves or drops the end of the journal,
+ * and whenever operations have left the backlog it gives segments back.
+ *
+ * - A frame that is the last one can't be told from a torn append when it is damaged. So either an empty frame follows it,
+ *   or, once the tree has everything, a checkpoint says that it is not needed any more.
+ * - Stuck operations that alone hold old segments back are written again at the end, under their revision.
+ */
+import type { Backlog, Pending, PendingNamespace } from './backlog.js'
+import type { Checkpointer } from './checkpointer.js'
+import { readFully, type FileSystem } from './file-system.js'
+import { FrameEncoder, type CarriedRecord } from './frame-encoder.js'
+import type { GroupCommit } from './group-commit.js'
+import type { Journal } from './journal.js'
+
+const IDLE_MS = 50
+/** Of values that one frame carries. */
+const CARRY_BYTES_MAX = 4 * 1024 * 1024
+
+export interface UpkeepOptions {
+  readonly fs: FileSystem
+  readonly journal: Journal
+  readonly backlog: Backlog
+  readonly checkpointer: Checkpointer
+  readonly commits: GroupCommit
+  onFailure(cause: unknown): void
+}
+
+type Carried = { readonly namespace: string; readonly pending: Pending | PendingNamespace }
+
+export class Upkeep {
+  readonly #options: UpkeepOptions
+  readonly #encoder = new FrameEncoder()
+  #timer: NodeJS.Timeout | null = null
+  #work: Promise<void> = Promise.resolve()
+  #recycleAsked = false
+  #stopped = false
+
+  constructor(options: UpkeepOptions) {
+    this.#options = options
+  }
+
+  /** The journal was appended to. */
+  appended(): void {
+    this.#wait()
+  }
+
+  /** Operations have left the backlog, or are known to be stuck. */
+  progressed(): void {
+    const { backlog, journal } = this.#options
+    if (backlog.count === 0) journal.noteDrained()
+    if (this.#stopped) return
+    this.#wait()
+    if (this.#recycleAsked) return
+    this.#recycleAsked = true
+    this.#do(async () => {
+      this.#recycleAsked = false
+      await this.recycle()
+      if (journal.oldestHeld !== null && backlog.count > 0 && backlog.count === backlog.stuckCount) {
+        await this.carry()
+        await this.recycle()
+      }
+    })
+  }
+
+  async recycle(): Promise<void> {
+    const { journal, checkpointer } = this.#options
+    await journal.recycle(() => checkpointer.advance(journal.oldestNeeded))
+  }
+
+  /** Writes everything in the backlog to the end of the journal again, in frames of bounded size. */
+  async carry(): Promise<void> {
+    const carried: Carried[] = []
+    for (const namespace of this.#options.backlog) {
+      if (namespace.change !== null) carried.push({ namespace: namespace.name, pending: namespace.change })
+      for (const pending of namespace.entries.values()) carried.push({ namespace: namespace.name, pending })
+    }
+    while (carried.length > 0) {
+      const frame: Carried[] = []
+      let bytes = 0
+      while (carried.length > 0 && bytes < CARRY_BYTES_MAX) {
+        const next = carried.shift()!
+        if ('kind' in next.pending && next.pending.kind === 'write') bytes += next.pending.size
+        frame.push(next)
+      }
+      if (!(await this.#carryFrame(frame))) return
+    }
+  }
+
+  /** Ends the timers; resolves when nothing is under way. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    await this.#work
+  }
+
+  #wait(): void {
+    if (this.#stopped) return
+    if (this.#timer !== null) {
+      this.#timer.refresh()
+      return
+    }
+    this.#timer = setTimeout(() => this.#idle(), IDLE_MS)
+    this.#timer.unref()
+  }
+
+  #idle(): void {
+    const { backlog, journal, checkpointer, commits } = this.#options
+    if (this.#stopped || !commits.isIdle) return
+    if (backlog.count === 0) {
+      if (checkpointer.position.sequence === journal.end.sequence) return
+      this.#do(() => checkpointer.advance(journal.oldestNeeded))
+    } else if (!journal.isSealed) {
+      this.#do(async () => {
+        this.#encoder.reset()
+        await commits.appendFrame(this.#encoder, true)
+      })
+    }
+  }
+
+  async #carryFrame(frame: readonly Carried[]): Promise<boolean> {
+    const { fs, backlog, commits } = this.#options
+    this.#encoder.reset()
+    const open = new Map<string, number>()
+    try {
+      for (const { namespace, pending } of frame) {
+        this.#encoder.addRecord(toRecord(fs, open, namespace, pending))
+      }
+    } finally {
+      for (const fd of open.values()) fs.close(fd)
+    }
+    const appended = await commits.appendFrame(this.#encoder, false)
+    if (appended === null) return false
+    let value = 0
+    for (const { namespace, pending } of frame) {
+      const isWrite = 'kind' in pending && pending.kind === 'write'
+      const position = isWrite ? appended.offset + this.#encoder.valueOffsets[value++]! : 0
+      const current = backlog.get(namespace)
+      const isCurrent =
+        'key' in pending ? current?.entries.get(pending.key) === pending : current?.change === pending
+      if (isCurrent) backlog.move(pending, appended.segment, position)
+    }
+    return true
+  }
+
+  /** One piece of work after the other; a failure is the store's. */
+  #do(work: () => Promise<unknown>): void {
+    this.#work = this.#work.then(work).then(
+      () => {},
+      (error: unknown) => this.#options.onFailure(error),
+    )
+  }
+}
+
+function toRecord(
+  fs: FileSystem,
+  open: Map<string, number>,
+  namespace: string,
+  pending: Pending | PendingNamespace,
+): CarriedRecord {
+  const { revision, atMs } = pending
+  if (!('kind' in pending)) {
+    const kind = pending.change === 'remove' ? 'remove' : 'create'
+    return { namespace, revision, atMs, body: { kind } }
+  }
+  if (pending.kind === 'delete')
+    return { namespace, revision, atMs, body: { kind: 'delete', key: pending.key } }
+  const { key, writer, writerAtS, anonymous, segment, position, size } = pending
+  let fd = open.get(segment.path)
+  if (fd === undefined) {
+    fd = fs.open(segment.path, 'read')
+    open.set(segment.path, fd)
+  }
+  const value = Buffer.alloc(size)
+  readFully(fs, fd, value, position)
+  return { namespace, revision, atMs, body: { kind: 'write', key, writer, writerAtS, anonymous, value } }
+}
