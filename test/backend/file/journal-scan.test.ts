@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { nodeFileSystem } from '../../../src/backend/file/file-system.js'
 import { FrameEncoder } from '../../../src/backend/file/frame-encoder.js'
 import { encodeHeader, FRAME_ALIGNMENT } from '../../../src/backend/file/frame.js'
+import { scanJournal } from '../../../src/backend/file/journal-scan.js'
 import { segmentPath } from '../../../src/backend/file/segment.js'
 import { storeIdBytes } from '../../../src/backend/file/store-id.js'
 import {
@@ -135,6 +136,31 @@ describe('a whole journal', () => {
     )
   })
 
+  test('is read with no more memory than a window or the largest frame takes', () => {
+    const journal = startJournal(128 * KIB)
+    for (let index = 0; index < 5; index++) journal.append(write(`k${index}`, Buffer.alloc(13 * KIB, index)))
+    const largest = Math.max(...journal.appended.map((frame) => frame.bytes.length))
+    for (const windowBytes of [KIB, 16 * KIB, 20 * KIB, 50 * KIB]) {
+      let most = 0
+      const fs: typeof nodeFileSystem = {
+        ...nodeFileSystem,
+        read(fd, buffer, offset, length, position) {
+          most = Math.max(most, buffer.buffer.byteLength)
+          return nodeFileSystem.read(fd, buffer, offset, length, position)
+        },
+      }
+      // Not to the end, where all that is left is searched in larger pieces.
+      const task = {
+        kind: 'scan-journal',
+        directory: journal.directory,
+        storeId: STORE_ID,
+        windowBytes,
+      } as const
+      for (let from = START; from.sequence <= 5;) from = scanJournal(fs, { ...task, from }).next
+      expect(most).toBeLessThanOrEqual(Math.max(windowBytes, largest))
+    }
+  })
+
   test('ends before frames of another store, segment or offset', () => {
     const stranger = new JournalBuilder(temporaryDirectory(), START, OTHER_STORE_ID).begin(1, 8 * KIB)
     stranger.append(write('a', 'of another store'))
@@ -224,11 +250,13 @@ describe('I1: damage to what was acknowledged', () => {
   test('is found at every frame but the last, with the file and offset of the bad place', () => {
     // Header and body.
     for (const at of [0, 30, 62, 64, 100]) {
-      for (let index = 0; index < 6; index++) {
+      for (let index = 0; index < 7; index++) {
         const journal = startJournal(16 * KIB)
         for (const key of ['a', 'b', 'c']) journal.append(write(key, 'some text that is damaged'))
         journal.begin(4, 16 * KIB)
-        for (const key of ['d', 'e', 'f', 'g']) journal.append(write(key, 'some text that is damaged'))
+        for (const key of ['d', 'e', 'f']) journal.append(write(key, 'some text that is damaged'))
+        journal.begin(3, 16 * KIB)
+        for (const key of ['g', 'h']) journal.append(write(key, 'some text that is damaged'))
         damage(journal, index, at)
         const { records, last } = scan(journal.directory)
         expect(records).toHaveLength(index)
@@ -348,6 +376,18 @@ describe('values that look like frames', () => {
     // Torn, with its header on the disk.
     damage(journal, 1)
     expect(scan(journal.directory)).toMatchObject({ records: { length: 1 }, last: { end: 'torn' } })
+  })
+
+  test('are not searched for in what was read before', () => {
+    const journal = startJournal(64 * KIB)
+    journal.append(write('forged', valueWithForgedFrames('forged', 1, 0, 8)))
+    const from = journal.next
+    journal.append(write('a', '1'))
+    damage(journal, 0, 0)
+    expect(scan(journal.directory, { from })).toMatchObject({
+      records: { length: 1 },
+      last: { end: 'clean' },
+    })
   })
 
   test('can not hide damage by claiming to be a long frame from before', () => {
