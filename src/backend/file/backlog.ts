@@ -3,8 +3,8 @@
  * writes of a key collapse here. Filled by commits and by recovery alike (I6); emptied by the materializer.
  *
  * - An operation holds the segment that its value lies in until it is in the tree, or a later one of its key replaced it.
- * - Operations of a namespace are taken in the order in which their keys came; a key whose operation changes between
- *   write and delete comes last anew. So the deletion of `a` is never taken after the write of `a/b` that it made room for.
+ * - Operations of a namespace are taken in the order in which their keys came, so that none is overtaken for ever; but
+ *   never the write of `a/b` before the deletion of `a` that made room for it, nor the other way round.
  */
 import type { Writer } from '../../api.js'
 import type { Segment } from './journal.js'
@@ -53,6 +53,8 @@ export class NamespaceBacklog {
   readonly name: string
   change: PendingNamespace | null = null
   readonly entries = new Map<string, Pending>()
+  /** Of each directory, how many deletions below it are pending. */
+  readonly #deletionsBelow = new Map<string, number>()
   /** A task of this namespace is running. */
   isBusy = false
   /** Since when something waits, and when what failed may be tried again; milliseconds of a monotonic clock. */
@@ -68,6 +70,47 @@ export class NamespaceBacklog {
   get count(): number {
     return this.entries.size + (this.change === null ? 0 : 1)
   }
+
+  set(pending: Pending): void {
+    const before = this.entries.get(pending.key)
+    if (before?.kind === 'delete') this.#countDeletion(pending.key, -1)
+    if (pending.kind === 'delete') this.#countDeletion(pending.key, 1)
+    this.entries.set(pending.key, pending)
+  }
+
+  delete(pending: Pending): void {
+    this.entries.delete(pending.key)
+    if (pending.kind === 'delete') this.#countDeletion(pending.key, -1)
+  }
+
+  clear(): void {
+    this.entries.clear()
+    this.#deletionsBelow.clear()
+  }
+
+  /** The deletions that make room for a write of the key: of a file in a directory's place, or of files below it. */
+  *deletionsFor(key: string): Iterable<Pending> {
+    for (const directory of ancestors(key)) {
+      const pending = this.entries.get(directory)
+      if (pending?.kind === 'delete') yield pending
+    }
+    if (!this.#deletionsBelow.has(key)) return
+    for (const pending of this.entries.values()) {
+      if (pending.kind === 'delete' && pending.key.startsWith(`${key}/`)) yield pending
+    }
+  }
+
+  #countDeletion(key: string, step: 1 | -1): void {
+    for (const directory of ancestors(key)) {
+      const count = (this.#deletionsBelow.get(directory) ?? 0) + step
+      if (count === 0) this.#deletionsBelow.delete(directory)
+      else this.#deletionsBelow.set(directory, count)
+    }
+  }
+}
+
+function* ancestors(key: string): Iterable<string> {
+  for (let end = key.indexOf('/'); end !== -1; end = key.indexOf('/', end + 1)) yield key.slice(0, end)
 }
 
 export class Backlog {
@@ -121,7 +164,7 @@ export class Backlog {
   addRemove(namespace: string, revision: number, atMs: number, segment: Segment): void {
     const backlog = this.#namespace(namespace)
     for (const pending of backlog.entries.values()) this.#drop(backlog, pending)
-    backlog.entries.clear()
+    backlog.clear()
     this.#setChange(backlog, { change: 'remove', revision, atMs, segment, failure: null })
   }
 
@@ -148,7 +191,7 @@ export class Backlog {
   /** The operation is in the tree: it leaves, unless a later one has taken its place. */
   done(backlog: NamespaceBacklog, pending: Pending): void {
     if (backlog.entries.get(pending.key) !== pending) return
-    backlog.entries.delete(pending.key)
+    backlog.delete(pending)
     this.#drop(backlog, pending)
     this.#forgetIfEmpty(backlog)
   }
@@ -180,11 +223,8 @@ export class Backlog {
   #addPending(namespace: string, pending: Pending): void {
     const backlog = this.#namespace(namespace)
     const before = backlog.entries.get(pending.key)
-    if (before !== undefined) {
-      this.#drop(backlog, before)
-      if (before.kind !== pending.kind) backlog.entries.delete(pending.key)
-    }
-    backlog.entries.set(pending.key, pending)
+    if (before !== undefined) this.#drop(backlog, before)
+    backlog.set(pending)
     pending.segment.holders++
     this.#count++
   }

@@ -26,7 +26,7 @@ import { NAMESPACE_ITSELF, TreeWaiters } from './tree-waiters.js'
 /** A journal that was not appended to for so long is idle. */
 const QUIET_MS = 2
 const LAG_MAX_MS = 100
-const TASK_KEYS_MAX = 512
+const TASK_KEYS_MAX = 256
 const TASK_BYTES_MAX = 8 * 1024 * 1024
 const RETRY_FIRST_MS = 250
 const RETRY_MAX_MS = 30_000
@@ -187,26 +187,33 @@ export class Materializer {
     if (this.#running === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve()
   }
 
-  /** Takes what came first. Who waits for the tree gets all of the namespace, so that nothing can overtake him for ever. */
+  /**
+   * Takes what came first, and the deletions that make room for it. A removal needs to know everything that was written
+   * since, because recovery may find it in the tree already.
+   */
   #take(namespace: NamespaceBacklog): Taken {
     const now = performance.now()
-    const all = this.#waiters.has(namespace.name)
     const retry = namespace.retryAtMs <= now
-    const entries: Pending[] = []
+    const { change } = namespace
+    const takesChange = change !== null && (change.failure === null || retry)
+    const all = takesChange && change.change !== 'create'
+    const entries = new Set<Pending>()
     let bytes = 0
     let leftBehind = false
     for (const pending of namespace.entries.values()) {
       if (pending.failure !== null && !retry) continue
-      if (!all && (entries.length >= TASK_KEYS_MAX || bytes >= TASK_BYTES_MAX)) {
+      if (!all && (entries.size >= TASK_KEYS_MAX || bytes >= TASK_BYTES_MAX)) {
         leftBehind = true
         break
       }
-      entries.push(pending)
-      if (pending.kind === 'write') bytes += pending.size
+      if (pending.kind === 'write') {
+        for (const deletion of namespace.deletionsFor(pending.key)) entries.add(deletion)
+        bytes += pending.size
+      }
+      entries.add(pending)
     }
     if (!leftBehind) namespace.waitingSinceMs = now
-    const change = namespace.change
-    return { change: change !== null && (change.failure === null || retry) ? change : null, entries }
+    return { change: takesChange ? change : null, entries: [...entries] }
   }
 
   #finish(namespace: NamespaceBacklog, taken: Taken, answer: MaterializeAnswer): void {

@@ -42,7 +42,10 @@ function before(given: Given): void {
     for (const reason of [new Error('not wanted'), 'a text', undefined]) {
       const signal = AbortSignal.abort(reason)
       for (const [name, call] of Object.entries(CALLS)) {
-        expect(await failureOf(() => call(given.store(), session, { signal })), name).toBe(signal.reason)
+        const error = await failureOf(() => call(given.store(), session, { signal })).catch((cause: unknown) => {
+          throw new Error(`${name} with an aborted signal`, { cause })
+        })
+        expect(error, name).toBe(signal.reason)
       }
     }
     expect(await session.list()).toEqual(['k'])

@@ -243,6 +243,16 @@ function notSeeing(given: Given): void {
       expect((await ben.write('k', '3')).conflict).toMatchObject({ rule: 'writer-change', seenRevision: null })
     })
   }
+  given.test('entries that were read ahead, but not given to the caller, do not count as seen', async () => {
+    const [ann, ben] = await given.writers('ann', 'ben')
+    await ann.batch(['a', 'b', 'c'].map((key) => ({ write: key, value: '1' })))
+    for await (const entry of ben.entries()) {
+      expect(entry.key).toBe('a')
+      break
+    }
+    expect((await ben.write('b', '2')).conflict).toMatchObject({ rule: 'writer-change', seenRevision: null })
+    expect((await ben.write('a', '2')).conflict).toBeNull()
+  })
   given.test('a refused write stays refused until the key was read', async () => {
     const [ann, ben] = await given.writers('ann', 'ben')
     await ann.write('k', '1')

@@ -47,7 +47,7 @@ function normalizing(given: Given): void {
       const result = await session.write(spelling, spelling)
       expect(result.key, JSON.stringify(spelling)).toBe(normalized)
       expect(await session.list()).toEqual([normalized])
-      expect(await session.read(normalized)).toBe(spelling)
+      expect(await session.read(`./${normalized}`)).toBe(spelling)
     }
   })
   given.test('every method takes the same spellings of a key', async () => {

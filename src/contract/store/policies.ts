@@ -21,7 +21,7 @@ function goingThrough(given: Given): void {
       await ann.write('k', '1')
       const written = await ben.write('k', '2', { conflictPolicy })
       expect(written.conflict).toMatchObject({ current: { writerId: 'ben' }, previous: { writerId: 'ann' } })
-      expect(await ann.entry('k')).toMatchObject({ revision: written.revision, writer: { writerId: 'ben' } })
+      expect(await ann.stat('k')).toMatchObject({ revision: written.revision, writer: { writerId: 'ben' } })
       const deleted = await ann.delete('k', { conflictPolicy })
       expect(deleted).toMatchObject({ deleted: true, conflict: { current: { writerId: 'ann' } } })
       expect(await ben.read('k')).toBeNull()
