@@ -1,0 +1,154 @@
+import { existsSync, mkdirSync, readdirSync, symlinkSync, utimesSync } from 'node:fs'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { nodeFileSystem } from '../../../src/backend/file/file-system.js'
+import type { MaterializeAnswer, TreeOperation } from '../../../src/backend/file/tasks.js'
+import { materialize } from '../../../src/backend/file/tree-writer.js'
+import { FaultyFileSystem } from './faulty-file-system.js'
+import { AT_MS, known, TreeFixture } from './tree-fixture.js'
+
+let tree: TreeFixture
+
+beforeEach(() => {
+  tree = new TreeFixture()
+})
+afterEach(() => tree.remove())
+
+function apply(...operations: TreeOperation[]): MaterializeAnswer {
+  return materialize(nodeFileSystem, tree.task(operations))
+}
+
+/** What lies in the directory for hand edits: content by key, as the notes beside them say. */
+function preserved(): Record<string, string> {
+  const directory = '.agent_state/preserved'
+  if (!existsSync(tree.path(directory))) return {}
+  const found: Record<string, string> = {}
+  for (const name of readdirSync(tree.path(directory))) {
+    if (!name.endsWith('.json')) continue
+    const note = JSON.parse(tree.text(`${directory}/${name}`) ?? '') as { namespace: string; key: string }
+    expect(note.namespace).toBe('ns')
+    found[note.key] = tree.text(`${directory}/${name.slice(0, -'.json'.length)}`) ?? 'missing'
+  }
+  return found
+}
+
+const everyOperation = [
+  ['a write', (key: string) => tree.write(key, 'new', { known: [known('new'), known('older')] })],
+  ['a delete', (key: string) => tree.delete(key, [known('older')])],
+] as const
+
+describe.each(everyOperation)('before recovery applies %s', (_, operation) => {
+  test('a content that was edited by hand is moved away, with a note of where it was', () => {
+    apply(tree.write('a/k', 'old'))
+    tree.put('ns/a/k', 'edited by hand')
+    const answer = apply(operation('a/k'))
+    expect(answer.failures).toEqual([])
+    expect(answer.preserved).toEqual([
+      { key: 'a/k', preservedAs: expect.stringMatching(/^\.agent_state\/preserved\/[-0-9a-f]{36}$/) },
+    ])
+    expect(tree.text(answer.preserved[0]!.preservedAs)).toBe('edited by hand')
+    expect(preserved()).toEqual({ 'a/k': 'edited by hand' })
+    expect(tree.text('ns/a/k')).toBe(operation('a/k').kind === 'write' ? 'new' : null)
+    expect(tree.temporaries()).toEqual([])
+    expect(apply(operation('a/k'))).toEqual({ failures: [], preserved: [] })
+  })
+
+  test.each([
+    ['fits its metadata by size and time', () => void apply(tree.write('k', 'old'))],
+    [
+      'fits its metadata by checksum',
+      () => {
+        apply(tree.write('k', 'old'))
+        utimesSync(tree.path('ns/k'), 1, 1)
+      },
+    ],
+    [
+      'fits metadata in the second place',
+      () => {
+        apply(tree.write('x', '1'), tree.write('x.json/k', '2'))
+      },
+    ],
+    ['is one that the journal knows', () => void tree.put('ns/k', 'older')],
+    ['is missing', () => {}],
+    ['would lie in a directory that is none', () => void tree.put('ns/x.json', 'file')],
+  ])('nothing is moved when the content %s', (_name, prepare) => {
+    prepare()
+    for (const key of ['k', 'x.json/k']) expect(apply(operation(key)).preserved).toEqual([])
+    expect(preserved()).toEqual({})
+  })
+
+  test.each([
+    ['has no metadata', ''],
+    ['has metadata of the origin', '{\n  "writer": {},\n  "updated_at": 5\n}'],
+    ['has damaged metadata', '{'],
+  ])('a content that %s and is not known is moved', (_name, metadata) => {
+    tree.put('ns/k', 'by hand')
+    if (metadata !== '') tree.put('ns/.agent_state_meta/k.json', metadata)
+    expect(apply(operation('k')).preserved).toHaveLength(1)
+    expect(preserved()).toEqual({ k: 'by hand' })
+  })
+
+  test('a content with another store’s metadata is moved', () => {
+    const context = { ...tree.context, storeId: 'another' }
+    materialize(nodeFileSystem, { ...tree.task([tree.write('k', 'theirs')]), context })
+    expect(apply(operation('k')).preserved).toHaveLength(1)
+    expect(preserved()).toEqual({ k: 'theirs' })
+  })
+
+  test('a content of the same size as a known one is told apart by its bytes', () => {
+    tree.put('ns/k', 'oldex')
+    apply(operation('k'))
+    expect(preserved()).toEqual({ k: 'oldex' })
+  })
+
+  test('a symlink or directory is no content to keep', () => {
+    tree.put('ns/target', 'kept')
+    symlinkSync('target', tree.path('ns/symlink'))
+    mkdirSync(tree.path('ns/directory'))
+    const answer = apply(operation('symlink'), operation('directory'))
+    expect(answer.preserved).toEqual([])
+    expect(tree.text('ns/target')).toBe('kept')
+    expect(answer.failures.length).toBe(operation('k').kind === 'write' ? 1 : 0)
+  })
+
+  test('a content that can’t be looked at or moved stays, and the operation fails', () => {
+    for (const failing of ['open', 'read', 'rename'] as const) {
+      tree.put('ns/k', 'later', AT_MS)
+      const fs = new FaultyFileSystem(({ name, path }) =>
+        name === failing && (path === tree.path('ns/k') || path.includes('/preserved/')) ? 'EACCES' : null,
+      )
+      const { failures } = materialize(fs, tree.task([operation('k')]))
+      expect(failures, failing).toMatchObject([{ index: 0, code: 'EACCES' }])
+      expect(tree.text('ns/k')).toBe('later')
+      expect(fs.opened.size).toBe(0)
+      expect(preserved()).toEqual({})
+    }
+  })
+})
+
+test('without a list of what is known, nothing is looked at: the tree is the store’s own while it is open', () => {
+  tree.put('ns/k', 'by hand')
+  expect(apply(tree.write('k', 'new'))).toEqual({ failures: [], preserved: [] })
+  expect(preserved()).toEqual({})
+})
+
+test('the note and the content are durable before the key’s own files change', () => {
+  tree.put('ns/k', 'by hand')
+  const fs = new FaultyFileSystem()
+  materialize(fs, tree.task([tree.write('k', 'new', { known: [] })]))
+  const calls = fs.calls
+    .filter(({ name }) => ['sync', 'rename'].includes(name))
+    .map(({ name, path }) => `${name} ${path.slice(tree.root.length + 1)}`.replace(/[-0-9a-f]{36}/, '*'))
+  expect(calls.slice(0, calls.indexOf('rename ns/k'))).toEqual([
+    'sync .agent_state/preserved/*.json',
+    'sync ns/k',
+    'sync .agent_state/preserved',
+    'rename .agent_state/preserved/*',
+    'sync .agent_state/preserved',
+    'sync .agent_state',
+    'sync ns',
+    'sync ',
+    'sync ns',
+    'sync .agent_state/tmp/*',
+    'sync .agent_state/tmp/*',
+  ])
+})
