@@ -12,6 +12,7 @@ export type {
   Plan,
   ReadAnswer,
   Unit,
+  UnreadableHead,
 } from './backend/backend.js'
 export { memoryBackend } from './backend/memory.js'
 export { parseConflictPolicy } from './conflict-policy.js'

@@ -35,9 +35,14 @@ export interface CorruptHead {
   readonly head: Head
 }
 
-export type HeadAnswer = Head | CorruptHead | null
+/** The medium refused to tell; the key may be there or not. */
+export interface UnreadableHead {
+  readonly unreadable: AgentStateError
+}
 
-/** `error` is set instead of a value where the value is known to be damaged or can't be read. */
+export type HeadAnswer = Head | CorruptHead | UnreadableHead | null
+
+/** `error` is set instead of a value where the value is known to be damaged. */
 export interface ReadAnswer {
   readonly head: HeadAnswer
   readonly value: Uint8Array | null

@@ -174,6 +174,13 @@ export class Committer {
       }
       const full = operations + next.operationCount > operationsMax || bytes + next.bytes > bytesMax
       if (taken.length > 0 && full) break
+      const error = takeLoadError(next)
+      if (error !== null) {
+        mailbox.take()
+        next.reject(error)
+        this.#unpin(next)
+        continue
+      }
       if (!this.#prepare(mailbox.namespace, next)) {
         if (!mailbox.loading) void this.#load(mailbox)
         break
@@ -395,6 +402,16 @@ export class Committer {
     for (const mailbox of this.#mailboxes.values()) if (!mailbox.isIdle) return
     for (const resolve of this.#idleWaiters.splice(0)) resolve()
   }
+}
+
+/** Why one of the request's keys could not be looked up; the next request asks again. */
+function takeLoadError(request: Request): AgentStateError | null {
+  let error: AgentStateError | null = null
+  for (const state of request.states) {
+    error ??= state.loadError
+    state.loadError = null
+  }
+  return error
 }
 
 function waitsForTree(

@@ -4,7 +4,8 @@
  * the only one that changes it, and drops it as a whole when the namespace is not in use.
  */
 import type { Writer } from '../api.js'
-import type { Head, HeadAnswer } from '../backend/backend.js'
+import type { Head, HeadAnswer, UnreadableHead } from '../backend/backend.js'
+import type { AgentStateError } from '../errors.js'
 import type { KeyView } from './conflict.js'
 import { Names } from './names.js'
 
@@ -20,6 +21,8 @@ export class KeyState {
   /** Of a missing key: the revision of its deletion and who made it, as far as known. */
   deletedBy: Writer | null = null
   value: CachedValue | undefined
+  /** Why the head could not be looked up; whoever needs it is told, and the next one asks again. */
+  loadError: AgentStateError | null = null
   /** The revision was given to a change that was found, and is written nowhere: the state must stay in memory. */
   foundRevision = false
   /** Operations that are queued on the key. */
@@ -32,7 +35,7 @@ export class KeyState {
     this.head = head
   }
 
-  setLoaded(answer: HeadAnswer): void {
+  setLoaded(answer: Exclude<HeadAnswer, UnreadableHead>): void {
     if (answer !== null && 'corrupt' in answer) {
       this.head = answer.head
       this.corruptMetadata = answer.corrupt

@@ -2,7 +2,7 @@
  * Namespaces owns the states of the namespaces in memory and their bounds (I9): values and heads are let go one by
  * one, names with their whole namespace once nobody uses it. What is let go is loaded again from the backend.
  */
-import type { Backend, Head, HeadAnswer } from '../backend/backend.js'
+import type { Backend, Head, HeadAnswer, UnreadableHead } from '../backend/backend.js'
 import type { Limits } from '../limits.js'
 import { BoundedCache } from './bounded-cache.js'
 import { Names } from './names.js'
@@ -58,7 +58,7 @@ export class Namespaces {
     return promise
   }
 
-  setHead(key: KeyState, answer: HeadAnswer): void {
+  setHead(key: KeyState, answer: Exclude<HeadAnswer, UnreadableHead>): void {
     key.setLoaded(answer)
     this.account(key)
   }

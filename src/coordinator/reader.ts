@@ -6,7 +6,7 @@
  * - An answer of the backend counts only if the key's head is still the one it started from; otherwise it is read again.
  * - A file that was changed behind the store's back is noticed here, gets a revision of its own, and is reported.
  */
-import type { Backend, Head, HeadAnswer, ReadAnswer } from '../backend/backend.js'
+import type { Backend, Head, HeadAnswer, ReadAnswer, UnreadableHead } from '../backend/backend.js'
 import type { Namespaces } from './namespaces.js'
 import type { CachedValue, KeyState, NamespaceState } from './namespace-state.js'
 import type { Publisher } from './publisher.js'
@@ -16,6 +16,8 @@ export interface Found {
   readonly head: Head
   readonly value: CachedValue
 }
+
+type KnownAnswer = Exclude<HeadAnswer, UnreadableHead>
 
 /** Keys of one question to the backend. */
 const BATCH_MAX = 64
@@ -63,6 +65,9 @@ export class Reader {
         const keyState = state.key(key)
         if (keyState.head !== undefined) return keyState.head
         await this.loadHeads(state, [keyState])
+        const error = keyState.loadError
+        keyState.loadError = null
+        if (error !== null) throw error
       }
     })
   }
@@ -71,14 +76,17 @@ export class Reader {
     return this.#using(namespace, (state) => Promise.resolve(state.names.sorted()))
   }
 
-  /** Looks up heads that are not known yet. */
+  /** Looks up heads that are not known yet. A key whose head can't be read gets a `loadError`. */
   async loadHeads(state: NamespaceState, keys: readonly KeyState[]): Promise<void> {
     const answers = await this.#backend.heads(
       state.name,
       keys.map(({ key }) => key),
     )
     keys.forEach((key, index) => {
-      if (key.head === undefined) this.#setFirstHead(key, answers[index] ?? null)
+      const answer = answers[index] ?? null
+      if (key.head !== undefined) return
+      if (answer !== null && 'unreadable' in answer) key.loadError = answer.unreadable
+      else this.#setFirstHead(key, answer)
     })
   }
 
@@ -104,6 +112,7 @@ export class Reader {
       if (!state.names.has(key)) return null
       const keyState = state.key(key)
       if (keyState.head !== before) continue
+      if (answer.head !== null && 'unreadable' in answer.head) throw answer.head.unreadable
       const head = this.#reconcile(keyState, answer.head)
       if (answer.error !== undefined) throw answer.error
       if (head === null || answer.value === null) return null
@@ -113,7 +122,7 @@ export class Reader {
   }
 
   /** Brings what is known of the key in line with what was found at its place. */
-  #reconcile(key: KeyState, answer: HeadAnswer): Head | null {
+  #reconcile(key: KeyState, answer: KnownAnswer): Head | null {
     const before = key.head
     if (before === undefined || before === null) return this.#setFirstHead(key, answer)
     const found = answer !== null && 'corrupt' in answer ? answer.head : answer
@@ -134,7 +143,7 @@ export class Reader {
     return key.head ?? null
   }
 
-  #setFirstHead(key: KeyState, answer: HeadAnswer): Head | null {
+  #setFirstHead(key: KeyState, answer: KnownAnswer): Head | null {
     if (answer === null) {
       const revision = this.#backend.allocateRevision()
       this.#namespaces.setDeleted(key, revision, null)

@@ -129,6 +129,8 @@ export type TaskReadAnswer =
       readonly size: number
     }
   | { readonly status: 'missing' }
+  /** Not read: the answer is large already; ask for it in another task. */
+  | { readonly status: 'later' }
   /** The checksum does not fit while size and time do, or the journal's value is damaged. */
   | {
       readonly status: 'corrupt'

@@ -21,6 +21,9 @@ import { judgeEntry, type FoundContent, type JudgeRules } from './tree-judge.js'
 
 export { listNamespaces, scanNamespace } from './namespace-scan.js'
 
+/** An answer with so many bytes takes no further value. */
+const ANSWER_BYTES = 16 * 1024 * 1024
+
 type Failed = Extract<TaskHeadAnswer, { status: 'failed' }>
 
 /** One answer a key, in order. A content is only read where size and time leave open whether it is the store's own. */
@@ -36,15 +39,14 @@ export function readHeads(fs: FileSystem, task: HeadsTask): TaskHeadAnswer[] {
   })
 }
 
-/**
- * One answer an entry, in order. Values are read whole, so the caller bounds how many it asks for at once.
- */
+/** One answer an entry, in order. Values are read whole; once there are many bytes of them, the rest is for later. */
 export function readEntries(fs: FileSystem, task: ReadTask): ReadTaskAnswer {
   const tree = treeOf(fs, task)
   const journal = new JournalValues(fs)
   const collected = new CollectedValues()
   try {
     const answers = task.entries.map(({ key, value }): TaskReadAnswer => {
+      if (collected.bytes >= ANSWER_BYTES) return { status: 'later' }
       const path = value?.segment ?? contentPath(tree.root, tree.namespace, key)
       try {
         return value === undefined
@@ -172,6 +174,10 @@ function failed(error: unknown, path: string): Failed {
 class CollectedValues {
   readonly #values: Uint8Array[] = []
   #size = 0
+
+  get bytes(): number {
+    return this.#size
+  }
 
   /** Returns where the value begins in the joined bytes. */
   add(value: Uint8Array): number {

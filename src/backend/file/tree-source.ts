@@ -72,10 +72,12 @@ export class TreeSource {
     const held = pending.flatMap((found) => (found == null ? [] : [found.segment]))
     for (const segment of held) segment.holders++
     try {
-      const answer = await this.#read(namespace, keys, pending)
-      return answer.answers.map((found, index) =>
-        toRead(namespace, keys[index]!, found, answer.bytes, pending[index] ?? null),
-      )
+      const { answers, bytes } = await this.#read(namespace, keys, pending)
+      const read = keys.length - answers.filter(({ status }) => status === 'later').length
+      const first = keys
+        .slice(0, read)
+        .map((key, index) => toRead(namespace, key, answers[index]!, bytes, pending[index] ?? null))
+      return read === keys.length ? first : [...first, ...(await this.read(namespace, keys.slice(read)))]
     } finally {
       for (const segment of held) segment.holders--
     }
@@ -121,7 +123,7 @@ function toHead(namespace: string, key: string, answer: TaskHeadAnswer): HeadAns
     case 'corrupt-metadata':
       return { corrupt: answer.path, head: answer.head }
     case 'failed':
-      throw readFailed(namespace, key, answer.path, answer.code, answer.message)
+      return { unreadable: readFailed(namespace, key, answer.path, answer.code, answer.message) }
   }
 }
 
@@ -135,6 +137,7 @@ function toRead(
   const known = pending === null ? null : headOf(pending)
   switch (answer.status) {
     case 'missing':
+    case 'later':
       return { head: null, value: null }
     case 'found': {
       const head = known ?? answer.head
@@ -146,7 +149,7 @@ function toRead(
       return { head: known ?? answer.head, value: null, error: corrupt(namespace, key, answer) }
     case 'failed': {
       const error = readFailed(namespace, key, answer.path, answer.code, answer.message)
-      throw error
+      return { head: { unreadable: error }, value: null }
     }
   }
 }
