@@ -116,6 +116,7 @@ export function committedRevision(outcome: CommitOutcome): number {
 export function plainHead(answer: HeadAnswer | undefined): Head | null {
   if (answer === undefined) throw new Error('no answer')
   if (answer !== null && 'corrupt' in answer) throw new Error(`corrupt: ${answer.corrupt}`)
+  if (answer !== null && 'unreadable' in answer) throw answer.unreadable
   return answer
 }
 
