@@ -91,6 +91,25 @@ describe('a checkpoint file', () => {
     await file.close()
   })
 
+  test('counts its writes, and the newest slot is the one that is believed', async () => {
+    const path = newCheckpoint(stateNumber(1))
+    const older = readFileSync(path)
+    const file = CheckpointFile.open(nodeFileSystem, path, STORE_ID)
+    await file.write(stateNumber(2))
+    await file.write(stateNumber(3))
+    await file.close()
+    expect(readCheckpoint(nodeFileSystem, path, STORE_ID)).toEqual({ state: stateNumber(3), generation: 3 })
+    for (const slot of [0, SLOT_BYTES]) {
+      // A write that the disk lost though it was synced.
+      const bytes = readFileSync(path)
+      const lost = Buffer.from(bytes)
+      older.copy(lost, slot, slot, slot + SLOT_BYTES)
+      writeFileSync(path, lost)
+      expect(read(path)).toEqual(stateNumber(3))
+      writeFileSync(path, bytes)
+    }
+  })
+
   test('is replaced whole when it is made again', () => {
     const path = newCheckpoint(stateNumber(8))
     writeFileSync(join(path, '..', 'tmp', 'checkpoint'), 'left by a crash')

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeRecords } from '../../../src/backend/file/frame-decoder.js'
@@ -153,6 +154,18 @@ describe('bytes that are not a frame', () => {
     )
   })
 
+  test('have no header if a number in it is none that can be counted with', () => {
+    for (const at of [24, 32]) {
+      const frame = smallFrame()
+      frame.writeUInt32LE(2 ** 21, at + 4)
+      frame.writeUInt32LE(crc32(frame.subarray(0, 60)), 60)
+      expect(decodeHeader(frame, 0)).toBeNull()
+      frame.writeUInt32LE(2 ** 21 - 1, at + 4)
+      frame.writeUInt32LE(crc32(frame.subarray(0, 60)), 60)
+      expect(decodeHeader(frame, 0)).not.toBeNull()
+    }
+  })
+
   test('of another place or store do not count', () => {
     const header = decodeHeader(smallFrame(), 0)
     if (header === null) throw new Error('no header')
@@ -190,6 +203,18 @@ describe('bytes that are not a frame', () => {
   test('with a huge number of records take no memory for them', () => {
     const group = Buffer.from('00000000ffffffff', 'hex')
     expect(decodeRecords(group, { recordCount: 0xffffffff }, { segment: 1, position: 0 })).toBeNull()
+  })
+
+  test('are no records if they are more or fewer than the header says', () => {
+    const body = smallFrame().subarray(FRAME_HEADER_BYTES)
+    const bodyBytes = decodeHeader(smallFrame(), 0)?.bodyBytes ?? 0
+    const place = { segment: 1, position: 0 }
+    for (const recordCount of [0, 1, 3]) {
+      expect(decodeRecords(body.subarray(0, bodyBytes), { recordCount }, place)).toBeNull()
+    }
+    // A group without records.
+    expect(decodeRecords(Buffer.alloc(8), { recordCount: 0 }, place)).toBeNull()
+    expect(decodeRecords(Buffer.alloc(0), { recordCount: 0 }, place)).toEqual([])
   })
 
   test('are no records if the identity is not one', () => {

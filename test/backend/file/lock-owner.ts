@@ -12,6 +12,8 @@ export interface LockOwnerOptions {
   readonly waits?: boolean
   /** Starts a child that outlives it, and prints that one's pid. */
   readonly starts?: boolean
+  /** Ends without letting go. */
+  readonly forgets?: boolean
   /** Locks with a socket, not with the mechanisms of the platform. */
   readonly socket?: boolean
 }
@@ -39,9 +41,11 @@ if (lock !== null) {
   const child = options.starts === true ? spawn('sleep', ['600'], { detached: true, stdio: 'ignore' }) : null
   child?.unref()
   say({ locked: true, child: child?.pid ?? null })
-  process.stdin.on('end', () => {
-    lock.release()
-    say({ released: true })
-  })
-  process.stdin.resume()
+  if (options.forgets !== true) {
+    process.stdin.on('end', () => {
+      lock.release()
+      say({ released: true })
+    })
+    process.stdin.resume()
+  }
 }

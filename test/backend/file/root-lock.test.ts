@@ -29,6 +29,7 @@ import { acquireRootLock, type RootLock, type RootLockRequest } from '../../../s
 import { temporaryDirectory } from './journal-builder.js'
 import type { LockOwnerOptions } from './lock-owner.js'
 
+const linux = process.platform === 'linux'
 let directory = ''
 let program = ''
 
@@ -158,6 +159,18 @@ describe('I10: one owner', () => {
     expect(process.kill(child, 0)).toBe(true)
     await acquire(path)
   })
+
+  test.each(linux ? [{}, { socket: true }] : [{}])(
+    'the lock does not keep a process alive that is done',
+    async (options) => {
+      const path = newPath()
+      const owner = startOwner(path, { ...options, forgets: true })
+      const exit = once(owner.child, 'exit')
+      expect(await owner.next()).toMatchObject({ locked: true })
+      expect(await exit).toEqual([0, null])
+      await acquire(path)
+    },
+  )
 
   test('of many that try at the same time exactly one succeeds', async () => {
     const path = newPath()
@@ -317,8 +330,6 @@ describe('the lock file', () => {
   })
 })
 
-const linux = process.platform === 'linux'
-
 describe('mechanisms', () => {
   const available: [string, LockMechanism][] = [
     ['flock', flockCommand],
@@ -361,10 +372,12 @@ describe('mechanisms', () => {
     await expect(acquire(path, { mechanisms: [flockCommand] })).rejects.toMatchObject({ code: 'STORE_OWNED' })
   })
 
-  test.runIf(linux)('helpers are found without the caller having a PATH', async () => {
-    vi.stubEnv('PATH', undefined)
+  test.runIf(linux)('helpers are found whatever PATH the caller has', async () => {
     onTestFinished(() => void vi.unstubAllEnvs())
-    await acquire(newPath(), { mechanisms: [flockCommand] })
+    for (const path of [undefined, '', '/nowhere']) {
+      vi.stubEnv('PATH', path)
+      await acquire(newPath(), { mechanisms: [flockCommand] })
+    }
   })
 
   test('one that is missing gives way to the next, one that fails does not', async () => {
