@@ -56,7 +56,8 @@
  *
  * Rules that readers of the journal rely on, and appenders keep:
  * - A frame is durable before the next one is written. So a frame's existence proves that all before it were durable.
- * - Within the life of a segment's id a block is written once. A segment that is used again gets a new id first.
+ * - A segment is used again from its start, under a new id or the old one, only when a checkpoint behind all of its
+ *   frames is durable. So what is left of its older use has smaller sequences than any frame that is expected since.
  * - A sequence is used again only if the frame that had it was torn.
  * - A frame counts only where its header says it is: in this store, segment and offset. Values may contain anything,
  *   copies of frames included.

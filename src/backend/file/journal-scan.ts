@@ -6,10 +6,10 @@
  * Where the expected frame is not found, either an append was cut off there, or acknowledged bytes were damaged (I1).
  * A frame is durable before the next one is written, so the header of any later frame proves damage; without one,
  * nothing that was acknowledged can be behind that place. Only headers are trusted for this that lie where they say they
- * do: other bytes may be what is left in a segment that was used before under another id, or part of a value.
+ * do, and not inside of a frame, where the bytes of values are.
  *
- * A segment that is used again can't show a later frame either: it had been given up because a durable checkpoint was
- * behind all of its frames, so these have smaller sequences than any that is expected since, and another segment id.
+ * What is left in a segment that is used again can't be taken for a later frame: it is used again only when a durable
+ * checkpoint is behind all of its frames, so these have smaller sequences than any that is expected since.
  */
 import { crc32 } from 'node:zlib'
 import { decodeRecords } from './frame-decoder.js'
@@ -199,7 +199,6 @@ function laterFrameIn(
   let offset = id === position.segment ? position.offset : 0
   let chunkStart = offset
   let chunk = reader.read(offset, PROBE_BYTES)
-  let unbroken = true
   while (offset + FRAME_HEADER_BYTES <= reader.size) {
     if (offset + FRAME_HEADER_BYTES > chunkStart + chunk.length) {
       chunkStart = offset
@@ -208,15 +207,15 @@ function laterFrameIn(
     }
     const header = decodeHeader(chunk, offset - chunkStart)
     if (header === null || !liesAt(header, storeId, id, offset)) {
-      unbroken = false
       offset += FRAME_ALIGNMENT
       continue
     }
     if (header.sequence > position.sequence) return header
-    if (header.sequence === position.sequence && isWhole(reader, header)) return header
-    // Inside a frame are values, whatever they look like. Behind a place that is not a frame, this one may be inside
-    // of a value itself, so what it says of its length is not believed.
-    offset += unbroken ? frameBytes(header.bodyBytes) : FRAME_ALIGNMENT
+    const whole = isWhole(reader, header)
+    if (header.sequence === position.sequence && whole) return header
+    // No later frame can be inside of one that is whole, or that was torn at the position: what looks like one there is
+    // a value. Inside of one that is not whole there may be, written over what is left of an older use.
+    offset += whole || isExpected(header, storeId, position) ? frameBytes(header.bodyBytes) : FRAME_ALIGNMENT
   }
   return null
 }

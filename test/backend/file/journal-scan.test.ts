@@ -198,35 +198,39 @@ describe('I1: a torn append', () => {
     }
   })
 
-  test('is whole or not there, whichever of its sectors reached the disk, and over whatever was there before', () => {
-    const older = startJournal(64 * KIB)
-    while (older.next.offset < 64 * KIB)
-      older.append(write(`k${older.next.offset}`, Buffer.alloc(7 * KIB, 'o')))
-    const stale = Buffer.concat(older.appended.map((frame) => frame.bytes))
-    const journal = new JournalBuilder(temporaryDirectory(), { ...START, segment: 5, sequence: 50 })
-    journal.begin(5, 64 * KIB, stale).append(write('a', '1'))
-    const behind = journal.next
-    const { offset, bytes } = journal.append(write('b', Buffer.alloc(9 * KIB, 'b')))
-    const sectors = bytes.length / 512
-    const used = Math.ceil((64 + bytes.readUInt32LE(44)) / 512)
-    const from = { ...START, segment: 5, sequence: 50 }
-    fc.assert(
-      fc.property(fc.array(fc.boolean(), { minLength: sectors, maxLength: sectors }), (written) => {
-        journal.damage(5, (file) => {
-          stale.copy(file, offset, offset)
-          for (const [sector, reached] of written.entries()) {
-            const at = sector * 512
-            if (reached) bytes.copy(file, offset + at, at, at + 512)
-          }
-        })
-        const { records, last } = scan(journal.directory, { from })
-        const whole = written.slice(0, used).every(Boolean)
-        expect(records).toHaveLength(whole ? 2 : 1)
-        expect(last.end).not.toBe('corrupt')
-        expect(last.next).toEqual(whole ? journal.next : behind)
-      }),
-    )
-  })
+  test.each([5, 1])(
+    'is whole or not there, whichever of its sectors reached the disk, over what segment %i held before',
+    (id) => {
+      const older = startJournal(64 * KIB)
+      while (older.next.offset < 64 * KIB)
+        older.append(write(`${older.next.offset}`, Buffer.alloc(7 * KIB, 'o')))
+      const stale = Buffer.concat(older.appended.map((frame) => frame.bytes))
+      const from = { ...START, segment: id, sequence: 50 }
+      const journal = new JournalBuilder(temporaryDirectory(), from).begin(id, 64 * KIB, stale)
+      journal.append(write('a', '1'))
+      const behind = journal.next
+      const { offset, bytes } = journal.append(write('b', Buffer.alloc(9 * KIB, 'b')))
+      const sectors = bytes.length / 512
+      const used = Math.ceil((64 + bytes.readUInt32LE(44)) / 512)
+      const anySectors = fc.array(fc.boolean(), { minLength: sectors, maxLength: sectors })
+      fc.assert(
+        fc.property(anySectors, (written) => {
+          journal.damage(id, (file) => {
+            stale.copy(file, offset, offset)
+            for (const [sector, reached] of written.entries()) {
+              const at = sector * 512
+              if (reached) bytes.copy(file, offset + at, at, at + 512)
+            }
+          })
+          const { records, last } = scan(journal.directory, { from })
+          const whole = written.slice(0, used).every(Boolean)
+          expect(records).toHaveLength(whole ? 2 : 1)
+          expect(last.end).not.toBe('corrupt')
+          expect(last.next).toEqual(whole ? journal.next : behind)
+        }),
+      )
+    },
+  )
 
   test('may be the first frame of its segment', () => {
     const journal = startJournal(4 * KIB)
@@ -327,6 +331,24 @@ describe('I1: damage to what was acknowledged', () => {
       records: [{}],
       last: { end: 'corrupt', corruptAt: { offset: 4096 } },
     })
+  })
+
+  test('is found if the disk lost a write and still has what the segment held before', () => {
+    const older = startJournal(64 * KIB)
+    older.append(write('older', Buffer.alloc(50 * KIB)))
+    const stale = Buffer.concat(older.appended.map((frame) => frame.bytes))
+    for (const lost of [0, 1, 2]) {
+      const from = { ...START, sequence: 50 }
+      const journal = new JournalBuilder(temporaryDirectory(), from).begin(1, 64 * KIB, stale)
+      for (const key of ['a', 'b', 'c', 'd']) journal.append(write(key, '1'))
+      const offset = lost * FRAME_ALIGNMENT
+      journal.damage(1, (file) => stale.copy(file, offset, offset, offset + FRAME_ALIGNMENT))
+      const corruptAt = { path: journal.path(1), offset }
+      expect(scan(journal.directory, { from }).last, `frame ${lost}`).toMatchObject({
+        end: 'corrupt',
+        corruptAt,
+      })
+    }
   })
 
   test('is found behind a frame that is larger than what is probed at once', () => {
