@@ -74,6 +74,7 @@ describe('the output of an example', () => {
   test.each([
     ['a\nb\n', 'a\nb\n'],
     ['a\nb', 'a\nb\n\n'],
+    ['a \nb\t\n', 'a\nb\n'],
     ['took 12 ms (all)\n', 'took … ms (all)\n'],
     ['a\n1\n2\nb\n', 'a\n…\nb\n'],
     ['a\nb\n', 'a\n…\nb\n'],
@@ -89,6 +90,7 @@ describe('the output of an example', () => {
     ['a\n', 'a\nb\n'],
     ['a\nx\nb\n', 'a\nb\n'],
     ['aXb\n', 'a.b\n'],
+    ['  a\n', 'a\n'],
     ['took 12\n ms\n', 'took … ms\n'],
     ['a\n1\n2\n', 'a\n…\nb\n'],
     ['', 'a\n'],

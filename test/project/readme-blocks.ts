@@ -106,16 +106,19 @@ function withoutIndentation(line: string, width: number): string {
   return line.replace(new RegExp(`^ {0,${width}}`), '')
 }
 
-/** Whether the output is what an example's `text` block says, the end of the last line aside. */
+/** Whether the output is what an example's `text` block says; spaces at the ends of lines can't be seen there. */
 export function outputMatches(actual: string, expected: string): boolean {
-  const pattern = expected
-    .trimEnd()
+  const pattern = withoutInvisibleEnds(expected)
     .split('\n')
     .map((line) =>
       line.trim() === '…' ? '(?:[^\\n]*\\n)*' : `${line.split('…').map(escaped).join('[^\\n]*')}\\n`,
     )
     .join('')
-  return new RegExp(`^${pattern}$`).test(`${actual.trimEnd()}\n`)
+  return new RegExp(`^${pattern}$`).test(`${withoutInvisibleEnds(actual)}\n`)
+}
+
+function withoutInvisibleEnds(output: string): string {
+  return output.replace(/[ \t\r]+$/gm, '').trimEnd()
 }
 
 function escaped(literal: string): string {
