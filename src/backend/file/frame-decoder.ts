@@ -29,7 +29,7 @@ export function decodeRecords(
   const records: JournalRecord[] = []
   while (!reader.atEnd) {
     const group = reader.group()
-    if (group === null || group.recordCount > header.recordCount - records.length) return null
+    if (group === null) return null
     for (let left = group.recordCount; left > 0; left--) {
       const record = reader.record(group.namespace)
       if (record === null) return null
