@@ -158,7 +158,7 @@ describe('I1: a crash while a checkpoint is written', () => {
     await file.write(stateNumber(2))
     await file.close()
     const after = readFileSync(path)
-    for (let cut = 0; cut <= 2 * SLOT_BYTES; cut++) {
+    for (let cut = 0; cut <= 2 * SLOT_BYTES; cut += cut % SLOT_BYTES < 80 ? 1 : SLOT_BYTES - 80) {
       writeFileSync(path, Buffer.concat([after.subarray(0, cut), before.subarray(cut)]))
       // What follows the 80 bytes in use is zeros, before and after.
       expect(read(path), `cut at ${cut}`).toEqual(cut < 80 ? stateNumber(1) : stateNumber(2))
