@@ -47,9 +47,16 @@ async function replayAll(store: Store, { source, inFlight }: Job): Promise<void>
   const outline = await readOutline(commits())
   const contents = openContents(source.repository)
   const outbox = new Outbox()
-  const onAcknowledged = (acknowledgement: Acknowledgement): void => outbox.add(acknowledgement)
   try {
-    await replayCommits(store, { outline, commits: commits(), contents, inFlight, durable, onAcknowledged })
+    await replayCommits(store, {
+      outline,
+      commits: commits(),
+      contents,
+      inFlight,
+      durable,
+      onAcknowledged: (acknowledgement) => outbox.add(acknowledgement),
+      onAudited: (audit) => void say({ type: 'audited', audit }),
+    })
   } finally {
     contents.close()
   }

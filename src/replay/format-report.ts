@@ -26,38 +26,43 @@ function historyLines({ history, planned }: Report): string[] {
 }
 
 function replayLines({ planned, seconds, writesPerSecond, kills, acknowledged, seed }: Report): string[] {
-  const { batches, foundDurable, lost, problems } = acknowledged
+  const { batches, foundDurable, lost, problems, filesCompared } = acknowledged
   const keys = planned.writes + planned.deletes
   const killed = kills.length === 0 ? 'none' : `${kills.length}, after ${kills.map(count).join(', ')} batches`
   return [
     `writes         ${count(keys)} keys (${count(planned.writes)} written, ${count(planned.deletes)} deleted), ${megabytes(planned.bytes)}`,
     `speed          ${count(writesPerSecond)} writes a second, ${seconds.toFixed(1)} s with starts and kills`,
     `kills          ${killed} (seed ${seed})`,
-    `acknowledged   ${count(batches)} batches; ${count(foundDurable)} more were durable when a kill came before the word`,
-    `lost           ${lost === 0 ? 'none' : count(lost)}`,
+    `acknowledged   ${count(batches)} batches; ${count(foundDurable)} more were durable when a kill came before the word of it`,
+    `lost           ${lost === 0 ? 'none' : count(lost)}; ${count(filesCompared)} files were compared with the history after kills`,
     ...some(problems),
   ]
 }
 
 function overwriteLines({ overwrites }: Report): string[] {
-  const { total, pairs, wrong } = overwrites
+  const { reported, unreported, pairs, wrong } = overwrites
+  const more = unreported === 0 ? '' : ` (${count(unreported)} of them in batches without a word)`
   const lines = [
-    `overwrites     ${count(total)} changes of files whose last change, by somebody else, the author had not seen`,
+    `overwrites     ${count(reported + unreported)} changes of a file whose last change, by somebody else, the author had not seen${more}`,
+    ...pairs.slice(0, PAIRS_SHOWN).map(pairLine),
   ]
-  lines.push(...pairs.slice(0, PAIRS_SHOWN).map(pairLine))
   if (pairs.length > PAIRS_SHOWN)
     lines.push(`               and ${pairs.length - PAIRS_SHOWN} more pairs (--json)`)
-  if (wrong.length > 0)
-    lines.push(`WRONG          ${count(wrong.length)} conflicts differ from the history`, ...some(wrong))
+  if (wrong.length === 0)
+    lines.push('               the conflicts that the store reported are exactly those of the history')
+  else lines.push(`WRONG          ${count(wrong.length)} conflicts are not as in the history`, ...some(wrong))
   return lines
 }
 
+/** Who overwrote the other one more often comes first. */
 function pairLine({ authors, overwrites, byFirst, keys }: Pair): string {
-  const [first, second] = authors
+  const bySecond = overwrites - byFirst
+  const [one, other] = byFirst >= bySecond ? authors : authors.toReversed()
+  const back = Math.min(byFirst, bySecond)
+  const times = `${Math.max(byFirst, bySecond)}${back === 0 ? '' : ` (and back ${back})`}`
   const shown = keys.slice(0, KEYS_SHOWN).map(printable).join(', ')
   const more = keys.length > KEYS_SHOWN ? ` and ${keys.length - KEYS_SHOWN} more` : ''
-  const direction = `${printable(first)} ${byFirst}, ${printable(second)} ${overwrites - byFirst}`
-  return `               ${direction}: ${shown}${more}`
+  return `               ${printable(one ?? '')} over ${printable(other ?? '')} ${times}: ${shown}${more}`
 }
 
 function skippedLines({ skipped }: Report): string[] {

@@ -5,9 +5,10 @@
  *
  * A batch is open, acknowledged, or found durable (the process was killed between making it durable and saying so).
  */
-import type { Acknowledgement, Overwrite, Progress } from './messages.js'
+import type { Acknowledgement, Audit, Overwrite, Progress } from './messages.js'
+import type { PlannedBatch } from './plan.js'
 
-/** A batch of which something else is true than what was acknowledged or planned. */
+/** Something else is true of a batch than what was acknowledged or planned. */
 export interface Loss {
   readonly namespace: string
   readonly commit: number
@@ -15,9 +16,10 @@ export interface Loss {
 }
 
 interface NamespaceLedger {
-  /** The commits that touch the namespace, in order. */
-  readonly commits: readonly number[]
-  /** How many of them, the first ones, were durable when it was last looked. */
+  readonly batches: readonly PlannedBatch[]
+  /** Where the batch of a commit is among them. */
+  readonly positions: ReadonlyMap<number, number>
+  /** How many of the batches, the first ones, were durable when it was last looked. */
   durable: number
   /** Commits and the revisions they were acknowledged with. */
   readonly acknowledged: Map<number, number>
@@ -32,21 +34,28 @@ export class Ledger {
   readonly #wrongConflicts: string[] = []
   #acknowledged = 0
   #operations = 0
+  #audited = 0
 
-  constructor(batches: ReadonlyMap<string, readonly number[]>) {
-    const begin = (commits: readonly number[]): NamespaceLedger => {
-      return { commits, durable: 0, acknowledged: new Map(), found: 0 }
-    }
-    this.#namespaces = new Map(Array.from(batches, ([name, commits]) => [name, begin(commits)]))
+  constructor(batches: ReadonlyMap<string, readonly PlannedBatch[]>) {
+    this.#namespaces = new Map(Array.from(batches, ([namespace, planned]) => [namespace, begin(planned)]))
   }
 
   get losses(): readonly Loss[] {
     return this.#losses
   }
 
-  /** Who overwrote whom, as far as it was acknowledged. */
+  /** Who overwrote whom, as the store reported it with the acknowledgements. */
   get overwrites(): readonly Overwrite[] {
     return this.#overwrites
+  }
+
+  /** Those of batches found durable, whose reports went down with the process: as the history has them. */
+  get unreportedOverwrites(): readonly Overwrite[] {
+    return Array.from(this.#namespaces.values()).flatMap(({ batches, durable, acknowledged }) =>
+      batches
+        .slice(0, durable)
+        .flatMap(({ commit, overwrites }) => (acknowledged.has(commit) ? [] : overwrites)),
+    )
   }
 
   /** Conflicts that the store reported and the history has not, or the other way round. */
@@ -64,6 +73,11 @@ export class Ledger {
     return this.#operations
   }
 
+  /** Files that were compared with the history after a kill. */
+  get audited(): number {
+    return this.#audited
+  }
+
   /** Batches that are durable although the process was killed before it said so. */
   get foundDurable(): number {
     return this.#sum(({ found }) => found)
@@ -71,14 +85,14 @@ export class Ledger {
 
   /** Batches of which nothing is known yet. */
   get open(): number {
-    return this.#sum(({ commits, found, acknowledged }) => commits.length - found - acknowledged.size)
+    return this.#sum(({ batches, found, acknowledged }) => batches.length - found - acknowledged.size)
   }
 
   acknowledge(acknowledgement: Acknowledgement): void {
     const { namespace, commit, revision, operations, overwrites, wrongConflicts } = acknowledgement
     const ledger = this.#namespaces.get(namespace)
-    const position = ledger?.commits.indexOf(commit, ledger.durable) ?? -1
-    if (ledger === undefined || position === -1 || ledger.acknowledged.has(commit)) {
+    const position = ledger?.positions.get(commit) ?? -1
+    if (ledger === undefined || position < ledger.durable || ledger.acknowledged.has(commit)) {
       this.#losses.push({ namespace, commit, problem: 'was acknowledged though it was not to be done' })
       return
     }
@@ -102,16 +116,16 @@ export class Ledger {
   }
 
   #compareNamespace(namespace: string, ledger: NamespaceLedger, found: Progress | undefined): void {
-    const { commits, acknowledged } = ledger
-    const durable = found === undefined ? 0 : commits.indexOf(found.commit) + 1
+    const { batches, positions, acknowledged } = ledger
+    const durable = found === undefined ? 0 : (positions.get(found.commit) ?? -1) + 1
     const lose = (commit: number, problem: string): void => {
       this.#losses.push({ namespace, commit, problem })
     }
     if (found !== undefined && durable === 0) lose(found.commit, 'is not part of the namespace')
-    for (const commit of commits.slice(durable)) {
+    batches.slice(durable).forEach(({ commit }, index) => {
       if (acknowledged.delete(commit)) lose(commit, 'was acknowledged and is lost')
-    }
-    for (const commit of commits.slice(durable, ledger.durable)) lose(commit, 'was durable and is lost')
+      else if (durable + index < ledger.durable) lose(commit, 'was durable and is lost')
+    })
     const revision = found && acknowledged.get(found.commit)
     if (found !== undefined && revision !== undefined && revision !== found.revision) {
       lose(found.commit, `was acknowledged as revision ${revision} and is now ${found.revision}`)
@@ -120,9 +134,21 @@ export class Ledger {
     ledger.found = durable - acknowledged.size
   }
 
+  audit({ namespace, commit, files, differences }: Audit): void {
+    this.#audited += files
+    for (const difference of differences) {
+      this.#losses.push({ namespace, commit, problem: `was durable, but then ${difference}` })
+    }
+  }
+
   #sum(of: (ledger: NamespaceLedger) => number): number {
     let sum = 0
     for (const ledger of this.#namespaces.values()) sum += of(ledger)
     return sum
   }
+}
+
+function begin(batches: readonly PlannedBatch[]): NamespaceLedger {
+  const positions = new Map(batches.map(({ commit }, position) => [commit, position]))
+  return { batches, positions, durable: 0, acknowledged: new Map(), found: 0 }
 }

@@ -43,11 +43,22 @@ export interface Acknowledgement extends Progress {
   readonly wrongConflicts: readonly string[]
 }
 
+/** What a process found in a namespace before it went on there. */
+export interface Audit {
+  readonly namespace: string
+  /** The last durable one. */
+  readonly commit: number
+  readonly files: number
+  /** From what the history has after that commit; must be none. */
+  readonly differences: readonly string[]
+}
+
 export type ToChild = { readonly type: 'start'; readonly job: Job } | { readonly type: 'finish' }
 
 export type FromChild =
   /** Sent once after opening: what a child before this one, or nobody, had made durable. */
   | { readonly type: 'resumed'; readonly progress: readonly Progress[] }
+  | { readonly type: 'audited'; readonly audit: Audit }
   | { readonly type: 'acknowledged'; readonly batches: readonly Acknowledgement[] }
   /** Every batch was acknowledged; the child waits for `finish`. */
   | { readonly type: 'replayed'; readonly progress: readonly Progress[] }

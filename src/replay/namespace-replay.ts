@@ -11,7 +11,8 @@ import type { Operation, Session, WriteResult, DeleteResult } from '../index.js'
 import type { Contents } from './contents.js'
 import { PROGRESS_KEY } from './location.js'
 import type { Acknowledgement, Overwrite, Progress } from './messages.js'
-import type { Batch, PlannedOperation } from './schedule.js'
+import type { Content } from './trace.js'
+import { overwrittenAuthor, type Batch, type PlannedOperation } from './schedule.js'
 
 const OVERWRITTEN_BEFORE = 0
 
@@ -35,8 +36,25 @@ export class NamespaceReplay {
   }
 
   /** An earlier process made it durable. */
-  isDone(batch: Batch): boolean {
-    return this.#durable !== null && batch.commit <= this.#durable.commit
+  isDone({ commit }: Batch): boolean {
+    return this.#durable !== null && commit <= this.#durable.commit
+  }
+
+  /** It is the last one that an earlier process made durable. */
+  isLastDone({ commit }: Batch): boolean {
+    return this.#durable?.commit === commit
+  }
+
+  /**
+   * Compares what an earlier process left with what the history has there. To be called before any batch; they wait for
+   * it. Resolves with one sentence for each difference.
+   */
+  audit(expected: ReadonlyMap<string, Content>): Promise<string[]> {
+    const audit = this.#issued
+      .then(() => this.#session)
+      .then((session) => findDifferences(session, expected, this.#contents))
+    this.#issued = audit
+    return audit
   }
 
   /** Resolves when the batch is durable. To be called in the history's order, without waiting in between. */
@@ -93,6 +111,25 @@ export class NamespaceReplay {
   }
 }
 
+async function findDifferences(
+  session: Session,
+  expected: ReadonlyMap<string, Content>,
+  contents: Contents,
+): Promise<string[]> {
+  const differences: string[] = []
+  const missing = new Set(expected.keys())
+  for await (const { key, value } of session.entries()) {
+    if (key === PROGRESS_KEY) continue
+    const content = expected.get(key)
+    missing.delete(key)
+    if (content === undefined) differences.push(`${key} should not be there`)
+    else if (Buffer.compare(value, await contents.read(content)) !== 0)
+      differences.push(`${key} has another value`)
+  }
+  for (const key of missing) differences.push(`${key} is missing`)
+  return differences
+}
+
 /** How far the replay of a namespace has come; null: not begun. */
 export async function readProgress(session: Session): Promise<Progress | null> {
   const entry = await session.entry(PROGRESS_KEY)
@@ -129,17 +166,16 @@ function toAcknowledgement(batch: Batch, revision: number, results: BatchResults
   return { namespace, commit, revision, operations: operations.length, overwrites, wrongConflicts }
 }
 
-/** What the history says of the conflict that was reported. Who deleted a key, it does not say. */
+/** Whether the history has the conflict that was reported, or has none either. */
 function isExpected(
   operation: PlannedOperation,
   author: string,
   isConflict: boolean,
   over: string | null,
 ): boolean {
-  const { seen, current } = operation
-  if (current === null) return seen !== null || !isConflict
-  const expected = current.commit === seen || current.author === author ? null : current.author
-  return isConflict ? over === expected && expected !== null : expected === null
+  // Changing what somebody deleted is a conflict unless the author did that, which the history does not tell here.
+  if (operation.current === null) return operation.seen !== null || !isConflict
+  return over === overwrittenAuthor(operation, author) && isConflict === (over !== null)
 }
 
 function ignore(): void {}

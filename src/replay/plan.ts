@@ -1,13 +1,14 @@
 import { DEFAULT_LIMITS, type Limits } from '../index.js'
 import type { Tree } from './history-tree.js'
+import type { Overwrite } from './messages.js'
 import type { Outline } from './outline.js'
-import { Schedule, type Batch } from './schedule.js'
+import { overwrittenAuthor, Schedule, type Batch } from './schedule.js'
 import type { Commit } from './trace.js'
 
 /** What a replay of the whole history will do, known before it starts. */
 export interface Plan {
-  /** Of each namespace, the commits that touch it, in order: one batch each. */
-  readonly batches: ReadonlyMap<string, readonly number[]>
+  /** Of each namespace, one for each commit that touches it, in order. */
+  readonly batches: ReadonlyMap<string, readonly PlannedBatch[]>
   readonly totals: Totals
   /** The files at the end. */
   readonly head: Tree
@@ -15,6 +16,12 @@ export interface Plan {
   readonly skipped: ReadonlySet<string>
   /** The store's limits, raised where a commit needs more: its part in a namespace is one batch. */
   readonly limits: Partial<Limits>
+}
+
+export interface PlannedBatch {
+  readonly commit: number
+  /** Whom its author overwrites unseen. */
+  readonly overwrites: readonly Overwrite[]
 }
 
 export interface Totals {
@@ -27,19 +34,27 @@ export interface Totals {
 
 export async function makePlan(outline: Outline, commits: AsyncIterable<Commit>): Promise<Plan> {
   const schedule = new Schedule(outline)
-  const batches = new Map<string, number[]>()
+  const batches = new Map<string, PlannedBatch[]>()
   const totals = { batches: 0, writes: 0, deletes: 0, bytes: 0 }
   const needs = new Needs()
   for await (const commit of commits) {
     for (const batch of schedule.add(commit)) {
+      const planned = { commit: batch.commit, overwrites: overwritesOf(batch) }
       const earlier = batches.get(batch.namespace)
-      if (earlier === undefined) batches.set(batch.namespace, [batch.commit])
-      else earlier.push(batch.commit)
+      if (earlier === undefined) batches.set(batch.namespace, [planned])
+      else earlier.push(planned)
       addBatch(totals, batch)
       needs.add(batch)
     }
   }
   return { batches, totals, head: schedule.state, skipped: schedule.skipped, limits: needs.limits() }
+}
+
+function overwritesOf({ namespace, author, operations }: Batch): Overwrite[] {
+  return operations.flatMap((operation) => {
+    const over = overwrittenAuthor(operation, author)
+    return over === null ? [] : [{ namespace, key: operation.key, by: author, over }]
+  })
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }

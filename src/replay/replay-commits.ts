@@ -1,7 +1,9 @@
 import type { Session, Store } from '../index.js'
 import type { Contents } from './contents.js'
+import type { Tree } from './history-tree.js'
 import { InFlight } from './in-flight.js'
-import type { Acknowledgement, Progress } from './messages.js'
+import { namespaceFiles } from './namespace-files.js'
+import type { Acknowledgement, Audit, Progress } from './messages.js'
 import { NamespaceReplay, readProgress } from './namespace-replay.js'
 import type { Outline } from './outline.js'
 import { Schedule, type Batch } from './schedule.js'
@@ -16,6 +18,8 @@ export interface Replay {
   /** How far earlier processes came. */
   readonly durable: readonly Progress[]
   readonly onAcknowledged: (acknowledgement: Acknowledgement) => void
+  /** What an earlier process left in a namespace was compared with the history. */
+  readonly onAudited?: ((audit: Audit) => void) | undefined
 }
 
 /** Contents of commits under way; a single commit may be larger. */
@@ -23,16 +27,27 @@ const BYTES_IN_FLIGHT_MAX = 32 * 1024 * 1024
 
 /** Replays what is not durable yet. Resolves when every batch is. */
 export async function replayCommits(store: Store, replay: Replay): Promise<void> {
-  const { outline, contents, onAcknowledged } = replay
+  const { outline, contents, onAcknowledged, onAudited } = replay
   const schedule = new Schedule(outline)
   const inFlight = new InFlight(replay.inFlight, BYTES_IN_FLIGHT_MAX)
   const namespaces = new Namespaces(store, contents, replay.durable)
+  const audit = async ({ namespace, commit }: Batch, state: Tree): Promise<void> => {
+    const expected = namespaceFiles(state, namespace)
+    const differences = await namespaces.get(namespace).audit(expected)
+    onAudited?.({ namespace, commit, files: expected.size, differences })
+  }
   const replayBatch = async (batch: Batch): Promise<void> => {
     onAcknowledged(await namespaces.get(batch.namespace).replay(batch))
   }
   try {
     for await (const commit of replay.commits) {
-      const batches = schedule.add(commit).filter((batch) => !namespaces.get(batch.namespace).isDone(batch))
+      const all = schedule.add(commit)
+      for (const batch of all) {
+        if (namespaces.get(batch.namespace).isLastDone(batch)) {
+          await inFlight.start(0, () => audit(batch, schedule.state))
+        }
+      }
+      const batches = all.filter((batch) => !namespaces.get(batch.namespace).isDone(batch))
       if (batches.length === 0) continue
       const bytes = batches.reduce((sum, batch) => sum + batch.bytes, 0)
       await inFlight.start(bytes, async () => {

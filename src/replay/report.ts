@@ -30,10 +30,16 @@ export interface Report {
     readonly foundDurable: number
     readonly lost: number
     readonly problems: readonly string[]
+    /** How many times a file was compared with the history after a kill. */
+    readonly filesCompared: number
   }
   readonly overwrites: {
-    readonly total: number
+    /** That the store reported. */
+    readonly reported: number
+    /** In batches found durable, whose reports went down with the process; taken from the history. */
+    readonly unreported: number
     readonly pairs: readonly Pair[]
+    /** Where the store reported something else than the history has. */
     readonly wrong: readonly string[]
   }
   /** Paths of the history that no key can hold; they were left out. */
@@ -91,10 +97,12 @@ export function makeReport(input: ReportInput): Report {
       problems: ledger.losses.map(
         ({ namespace, commit, problem }) => `commit ${commit} in ${namespace} ${problem}`,
       ),
+      filesCompared: ledger.audited,
     },
     overwrites: {
-      total: ledger.overwrites.length,
-      pairs: pairAuthors(ledger.overwrites),
+      reported: ledger.overwrites.length,
+      unreported: ledger.unreportedOverwrites.length,
+      pairs: pairAuthors([...ledger.overwrites, ...ledger.unreportedOverwrites]),
       wrong: ledger.wrongConflicts,
     },
     skipped: input.skipped,

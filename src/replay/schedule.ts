@@ -45,6 +45,14 @@ export interface Batch {
   readonly bytes: number
 }
 
+/**
+ * Whose change an operation overwrites without its author having seen it; null: nobody's. Who deleted a key that the
+ * author had seen, the schedule does not remember.
+ */
+export function overwrittenAuthor({ seen, current }: PlannedOperation, author: string): string | null {
+  return current === null || current.commit === seen || current.author === author ? null : current.author
+}
+
 interface OpenCommit {
   readonly tree: Tree
   childrenLeft: number

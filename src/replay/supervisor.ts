@@ -9,11 +9,11 @@ import { fileURLToPath } from 'node:url'
 import type { Kill } from './kill-plan.js'
 import { Ledger } from './ledger.js'
 import type { FromChild, Job, ToChild } from './messages.js'
+import type { Plan } from './plan.js'
 
 export interface Supervision {
   readonly job: Job
-  /** Of each namespace, the commits that touch it. */
-  readonly batches: ReadonlyMap<string, readonly number[]>
+  readonly batches: Plan['batches']
   readonly kills: readonly Kill[]
   readonly signal?: AbortSignal | undefined
   /** Called whenever something became known. */
@@ -108,6 +108,9 @@ class ProcessRun {
       case 'resumed':
         this.#ledger.compare(message.progress)
         break
+      case 'audited':
+        this.#ledger.audit(message.audit)
+        return
       case 'acknowledged':
         for (const batch of message.batches) this.#ledger.acknowledge(batch)
         this.#report('acknowledged')

@@ -1,12 +1,17 @@
 import { describe, expect, test } from 'vitest'
 import { Ledger } from '../../src/replay/ledger.js'
 import type { Acknowledgement } from '../../src/replay/messages.js'
+import type { PlannedBatch } from '../../src/replay/plan.js'
+
+function planned(...commits: number[]): PlannedBatch[] {
+  return commits.map((commit) => ({ commit, overwrites: [] }))
+}
 
 function newLedger(): Ledger {
   return new Ledger(
     new Map([
-      ['x', [0, 2, 5, 7]],
-      ['y', [1, 2]],
+      ['x', planned(0, 2, 5, 7)],
+      ['y', planned(1, 2)],
     ]),
   )
 }
@@ -110,5 +115,32 @@ describe('the ledger', () => {
     ledger.acknowledge({ ...acknowledgement('x', 0, 1), overwrites: [overwrite], wrongConflicts: ['what'] })
     expect(ledger.overwrites).toEqual([overwrite])
     expect(ledger.wrongConflicts).toEqual(['what'])
+  })
+
+  test('takes from the history who overwrote whom in batches that were found durable', () => {
+    const [one, two, three] = ['a', 'b', 'c'].map((key) => ({ namespace: 'x', key, by: 'one', over: 'two' }))
+    const ledger = new Ledger(
+      new Map([
+        [
+          'x',
+          [
+            { commit: 0, overwrites: [one!] },
+            { commit: 1, overwrites: [two!] },
+            { commit: 2, overwrites: [three!] },
+          ],
+        ],
+      ]),
+    )
+    ledger.acknowledge({ ...acknowledgement('x', 0, 1), overwrites: [one!] })
+    ledger.compare([{ namespace: 'x', commit: 1, revision: 2 }])
+    expect([ledger.overwrites, ledger.unreportedOverwrites]).toEqual([[one], [two]])
+  })
+
+  test('names what is there and is not what the history has at that point', () => {
+    const ledger = newLedger()
+    ledger.audit({ namespace: 'x', commit: 2, files: 7, differences: [] })
+    ledger.audit({ namespace: 'y', commit: 1, files: 2, differences: ['a is missing'] })
+    expect(ledger.audited).toBe(9)
+    expect(problems(ledger)).toEqual(['y 1 was durable, but then a is missing'])
   })
 })

@@ -5,7 +5,7 @@ import { openContents } from '../../src/replay/contents.js'
 import { generateContent } from '../../src/replay/generated-content.js'
 import { filesOf } from '../../src/replay/history-tree.js'
 import { locate, PROGRESS_KEY } from '../../src/replay/location.js'
-import type { Acknowledgement, Overwrite } from '../../src/replay/messages.js'
+import type { Acknowledgement, Audit, Overwrite } from '../../src/replay/messages.js'
 import { readOutline } from '../../src/replay/outline.js'
 import { readAllProgress, replayCommits } from '../../src/replay/replay-commits.js'
 import { Schedule } from '../../src/replay/schedule.js'
@@ -18,6 +18,7 @@ interface Options {
   /** Stop after so many commits, as if the process had been killed there. */
   readonly stopAfter?: number
   readonly contents?: ReturnType<typeof openContents>
+  readonly onAudited?: (audit: Audit) => void
 }
 
 async function replayInto(
@@ -33,6 +34,7 @@ async function replayInto(
     inFlight: options.inFlight ?? 256,
     durable: await readAllProgress(store),
     onAcknowledged: (acknowledgement) => acknowledged.push(acknowledgement),
+    onAudited: options.onAudited,
   })
   return acknowledged
 }
@@ -195,6 +197,33 @@ describe('going on after a kill', () => {
     expect(acknowledged.flatMap(({ wrongConflicts }) => wrongConflicts)).toEqual([])
   })
 
+  test('begins with comparing what is there with what the history has at that point', async () => {
+    const commits = [
+      commit(0, [], 0, { 'x/a': 1, 'x/b': 1, 'y/a': 1, c: 1 }),
+      commit(1, [0], 0, { 'x/a': 2, 'x/b': null, 'x/d': 4 }),
+      commit(2, [1], 0, { 'x/a': 3, 'y/a': 5, c: null }),
+    ]
+    const backend = memoryBackend()
+    await withStore((store) => replayInto(store, commits, { stopAfter: 2 }), backend)
+    await withStore(async (store) => {
+      const session = await store.resume('x')
+      await session.write('a', 'damaged')
+      await session.write('e', 'invented')
+      await session.delete('d')
+    }, backend)
+    const audits: Audit[] = []
+    await withStore(
+      (store) => replayInto(store, commits, { onAudited: (audit) => audits.push(audit) }),
+      backend,
+    )
+    const differences = ['a has another value', 'e should not be there', 'd is missing']
+    expect(audits.toSorted((one, other) => one.namespace.localeCompare(other.namespace))).toEqual([
+      { namespace: '%root', commit: 0, files: 1, differences: [] },
+      { namespace: 'x', commit: 1, files: 2, differences },
+      { namespace: 'y', commit: 0, files: 1, differences: [] },
+    ])
+  })
+
   test('with nothing left to do does nothing', async () => {
     const commits = [commit(0, [], 0, { 'x/a': 1 })]
     const backend = memoryBackend()
@@ -212,9 +241,13 @@ test('any history, stopped anywhere, ends as its head, with the conflicts that i
       async (commits, stops, inFlight) => {
         const backend = memoryBackend()
         const acknowledged: Acknowledgement[] = []
+        const onAudited = ({ differences }: Audit): void => expect(differences).toEqual([])
         for (const stopAfter of [...stops, commits.length]) {
           acknowledged.push(
-            ...(await withStore((store) => replayInto(store, commits, { stopAfter, inFlight }), backend)),
+            ...(await withStore(
+              (store) => replayInto(store, commits, { stopAfter, inFlight, onAudited }),
+              backend,
+            )),
           )
         }
         expect(await withStore(contentsOf, backend)).toEqual(await expectedContents(commits))

@@ -49,7 +49,7 @@ describe('the report', () => {
       planned: { batches: 3, writes: 3, deletes: 1, bytes: 30 },
       writesPerSecond: 2,
       kills: [1, 2],
-      acknowledged: { batches: 3, foundDurable: 0, lost: 0, problems: [] },
+      acknowledged: { batches: 3, foundDurable: 0, lost: 0, problems: [], filesCompared: 0 },
       failure: null,
     })
   })
@@ -81,8 +81,8 @@ describe('the report', () => {
       { namespace: 'x', key: 'a', by: 'a', over: 'b' },
     ]
     const text = formatReport(await report({ overwrites }))
-    expect(text).toContain('3 changes of files')
-    expect(text).toContain('a 2, b 1: x/a, x/b')
+    expect(text).toContain('3 changes of a file')
+    expect(text).toContain('a over b 2 (and back 1): x/a, x/b')
     expect(text).toContain('all verified')
   })
 

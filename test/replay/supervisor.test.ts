@@ -12,7 +12,7 @@ import { temporaryFolder } from './temporary-folder.js'
 
 type Step = FromChild | 'wait' | 'await finish' | `exit ${number}`
 
-const BATCHES = new Map([['x', [0, 1, 2, 3]]])
+const BATCHES = new Map([['x', [0, 1, 2, 3].map((commit) => ({ commit, overwrites: [] }))]])
 
 async function superviseScript(
   runs: readonly (readonly Step[])[],
