@@ -38,7 +38,13 @@ import { writes } from './store/writes.js'
 
 export type { BackendGapName, BackendSetup, Gap, StoreGapName, StoreOptions, StoreSetup } from './setup.js'
 
-const STORE_GAPS: readonly StoreGapName[] = ['reopen', 'limits', 'distinct-names', 'watch-history', 'closed-event']
+const STORE_GAPS: readonly StoreGapName[] = [
+  'reopen',
+  'limits',
+  'distinct-names',
+  'watch-history',
+  'closed-event',
+]
 const BACKEND_GAPS: readonly BackendGapName[] = ['reopen', 'distinct-names']
 
 const STORE_CHAPTERS: Readonly<Record<string, (given: Given) => void>> = {

@@ -1,7 +1,17 @@
 /** What the tests of a raw backend start from: opened backends, a host that writes down what it is told, and plans. */
 import { afterAll, onTestFinished } from 'vitest'
 import type { Value, Writer } from '../../api.js'
-import type { Backend, BackendHost, Change, CommitOutcome, Head, HeadAnswer, OpenAnswer, Plan, Unit } from '../../backend/backend.js'
+import type {
+  Backend,
+  BackendHost,
+  Change,
+  CommitOutcome,
+  Head,
+  HeadAnswer,
+  OpenAnswer,
+  Plan,
+  Unit,
+} from '../../backend/backend.js'
 import type { AgentStateError } from '../../errors.js'
 import { DEFAULT_LIMITS } from '../../limits.js'
 import { registrar, type Registrar } from '../given.js'
@@ -85,7 +95,10 @@ export function remove(key: string): Change {
 
 /** A plan that makes a namespace, with the changes of each further unit. */
 export function creating(namespace: string, ...units: readonly (readonly Change[])[]): Plan {
-  return planOf(namespace, [{ kind: 'create' }, ...units.map((changes): Unit => ({ kind: 'change', changes }))])
+  return planOf(namespace, [
+    { kind: 'create' },
+    ...units.map((changes): Unit => ({ kind: 'change', changes })),
+  ])
 }
 
 export function changing(namespace: string, ...units: readonly (readonly Change[])[]): Plan {

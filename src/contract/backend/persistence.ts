@@ -1,31 +1,48 @@
 /** What is there after opening again. */
 import { expect } from 'vitest'
-import { changing, commit, creating, keysOf, planOf, remove, textOf, write, type GivenBackend } from './given-backend.js'
+import {
+  changing,
+  commit,
+  creating,
+  keysOf,
+  planOf,
+  remove,
+  textOf,
+  write,
+  type GivenBackend,
+} from './given-backend.js'
 
 export function persistence(given: GivenBackend): void {
   for (const flush of [true, false]) {
     const how = flush ? 'flushed' : 'not flushed'
-    given.testUnless('reopen', `I1: everything committed is there after opening again (${how} at closing)`, async () => {
-      const opened = await given.open()
-      const keys = ['a', 'b/c', 'empty', '__proto__', 'ü']
-      await commit(opened.backend, creating('n', ...keys.map((key) => [write(key, `of ${key}`, { writerId: key })])))
-      await commit(opened.backend, changing('n', [write('a', 'again'), remove('b/c'), write('b', 'file')]))
-      await commit(opened.backend, creating('without keys'))
-      await commit(opened.backend, creating('removed', [write('k', '1')]))
-      await commit(opened.backend, planOf('removed', [{ kind: 'remove' }]))
-      const names = ['a', 'b', 'empty', '__proto__', 'ü']
-      const before = await opened.backend.heads('n', names)
-      const { backend, answer, host } = await given.reopen(opened, { flush })
-      expect([...(await backend.namespaces())].sort()).toEqual(['n', 'without keys'])
-      expect(await keysOf(backend, 'n')).toEqual([...names].sort())
-      expect(await keysOf(backend, 'without keys')).toEqual([])
-      expect(await backend.heads('n', names)).toEqual(before)
-      expect(await textOf(backend, 'n', 'a')).toBe('again')
-      expect(await textOf(backend, 'n', 'b')).toBe('file')
-      expect(await textOf(backend, 'n', 'b/c')).toBeNull()
-      if (flush) expect(answer.recovered).toBeNull()
-      expect([host.failures, host.externals]).toEqual([[], []])
-    })
+    given.testUnless(
+      'reopen',
+      `I1: everything committed is there after opening again (${how} at closing)`,
+      async () => {
+        const opened = await given.open()
+        const keys = ['a', 'b/c', 'empty', '__proto__', 'ü']
+        await commit(
+          opened.backend,
+          creating('n', ...keys.map((key) => [write(key, `of ${key}`, { writerId: key })])),
+        )
+        await commit(opened.backend, changing('n', [write('a', 'again'), remove('b/c'), write('b', 'file')]))
+        await commit(opened.backend, creating('without keys'))
+        await commit(opened.backend, creating('removed', [write('k', '1')]))
+        await commit(opened.backend, planOf('removed', [{ kind: 'remove' }]))
+        const names = ['a', 'b', 'empty', '__proto__', 'ü']
+        const before = await opened.backend.heads('n', names)
+        const { backend, answer, host } = await given.reopen(opened, { flush })
+        expect([...(await backend.namespaces())].sort()).toEqual(['n', 'without keys'])
+        expect(await keysOf(backend, 'n')).toEqual([...names].sort())
+        expect(await keysOf(backend, 'without keys')).toEqual([])
+        expect(await backend.heads('n', names)).toEqual(before)
+        expect(await textOf(backend, 'n', 'a')).toBe('again')
+        expect(await textOf(backend, 'n', 'b')).toBe('file')
+        expect(await textOf(backend, 'n', 'b/c')).toBeNull()
+        if (flush) expect(answer.recovered).toBeNull()
+        expect([host.failures, host.externals]).toEqual([[], []])
+      },
+    )
   }
   given.testUnless('reopen', 'opening and closing many times changes nothing', async () => {
     let opened = await given.open()

@@ -24,22 +24,34 @@ export function reading(given: GivenBackend): void {
 }
 
 function heads(given: GivenBackend): void {
-  given.test('a head says what was committed: revision, writer and when, anonymous or not, size and time', async () => {
-    const { backend } = await given.open()
-    const writer = { writerId: 'ann', stageId: 's', sessionId: '', workerId: 'ü' }
-    const first = await commit(backend, creating('n', [write('named', 'héllo', writer), write('nobody', new Uint8Array(3))]))
-    expect(await headOf(backend, 'n', 'named')).toEqual({
-      revision: first + 1,
-      writer,
-      writerAtS: Math.floor(AT_MS / 1000),
-      anonymous: false,
-      external: false,
-      size: 6,
-      updatedAtMs: AT_MS,
-    })
-    const nobody = await headOf(backend, 'n', 'nobody')
-    expect(nobody).toMatchObject({ writer: null, writerAtS: null, anonymous: true, external: false, size: 3 })
-  })
+  given.test(
+    'a head says what was committed: revision, writer and when, anonymous or not, size and time',
+    async () => {
+      const { backend } = await given.open()
+      const writer = { writerId: 'ann', stageId: 's', sessionId: '', workerId: 'ü' }
+      const first = await commit(
+        backend,
+        creating('n', [write('named', 'héllo', writer), write('nobody', new Uint8Array(3))]),
+      )
+      expect(await headOf(backend, 'n', 'named')).toEqual({
+        revision: first + 1,
+        writer,
+        writerAtS: Math.floor(AT_MS / 1000),
+        anonymous: false,
+        external: false,
+        size: 6,
+        updatedAtMs: AT_MS,
+      })
+      const nobody = await headOf(backend, 'n', 'nobody')
+      expect(nobody).toMatchObject({
+        writer: null,
+        writerAtS: null,
+        anonymous: true,
+        external: false,
+        size: 3,
+      })
+    },
+  )
   given.test('an anonymous change keeps the last named writer and when it wrote', async () => {
     const { backend } = await given.open()
     await commit(backend, creating('n', [write('k', '1', { writerId: 'ann' })]))
@@ -76,23 +88,42 @@ function heads(given: GivenBackend): void {
 }
 
 function values(given: GivenBackend): void {
-  given.test('values are kept byte for byte: empty, binary, text with byte order mark, and 8 MiB', async () => {
-    const { backend } = await given.open()
-    const all = Uint8Array.from({ length: 256 }, (_, index) => index)
-    const large = Uint8Array.from({ length: 8 * 1024 * 1024 }, (_, index) => (index * 31) % 251)
-    const contents: readonly Value[] = ['', new Uint8Array(0), '\ufefftext', 'NUL \0 and 😀\r\n', all, all.subarray(7, 99), large, 'ü'.repeat(1_000_000)]
-    await commit(backend, creating('n'))
-    for (const [index, content] of contents.entries()) await commit(backend, changing('n', [write(`k${index}`, content)]))
-    for (const [index, content] of contents.entries()) {
-      const found = await valueOf(backend, 'n', `k${index}`)
-      expect(found !== null && Buffer.compare(found, Buffer.from(content as string)) === 0, `k${index}`).toBe(true)
-      expect((await headOf(backend, 'n', `k${index}`))?.size).toBe(found!.byteLength)
-    }
-  })
+  given.test(
+    'values are kept byte for byte: empty, binary, text with byte order mark, and 8 MiB',
+    async () => {
+      const { backend } = await given.open()
+      const all = Uint8Array.from({ length: 256 }, (_, index) => index)
+      const large = Uint8Array.from({ length: 8 * 1024 * 1024 }, (_, index) => (index * 31) % 251)
+      const contents: readonly Value[] = [
+        '',
+        new Uint8Array(0),
+        '\ufefftext',
+        'NUL \0 and 😀\r\n',
+        all,
+        all.subarray(7, 99),
+        large,
+        'ü'.repeat(1_000_000),
+      ]
+      await commit(backend, creating('n'))
+      for (const [index, content] of contents.entries())
+        await commit(backend, changing('n', [write(`k${index}`, content)]))
+      for (const [index, content] of contents.entries()) {
+        const found = await valueOf(backend, 'n', `k${index}`)
+        expect(
+          found !== null && Buffer.compare(found, Buffer.from(content as string)) === 0,
+          `k${index}`,
+        ).toBe(true)
+        expect((await headOf(backend, 'n', `k${index}`))?.size).toBe(found!.byteLength)
+      }
+    },
+  )
   given.test('values are read back the same when the tree has them', async () => {
     const { backend } = await given.open()
     const large = Uint8Array.from({ length: 1024 * 1024 }, (_, index) => (index * 31) % 251)
-    await commit(backend, creating('n', [write('large', large), write('a/b/c', 'text', { writerId: 'ann' }), write('empty', '')]))
+    await commit(
+      backend,
+      creating('n', [write('large', large), write('a/b/c', 'text', { writerId: 'ann' }), write('empty', '')]),
+    )
     const before = await backend.heads('n', ['large', 'a/b/c', 'empty'])
     await backend.flush()
     expect(Buffer.compare((await valueOf(backend, 'n', 'large'))!, large)).toBe(0)
@@ -126,7 +157,13 @@ function several(given: GivenBackend): void {
     const keys = Array.from({ length: 3000 }, (_, index) => `d${index % 13}/e${index % 7}/k${index}`)
     await commit(backend, creating('n'))
     for (let start = 0; start < keys.length; start += 500) {
-      await commit(backend, changing('n', keys.slice(start, start + 500).map((key) => write(key, key))))
+      await commit(
+        backend,
+        changing(
+          'n',
+          keys.slice(start, start + 500).map((key) => write(key, key)),
+        ),
+      )
     }
     expect(await keysOf(backend, 'n')).toEqual([...keys].sort())
     await backend.flush()
@@ -136,11 +173,29 @@ function several(given: GivenBackend): void {
 
 function names(given: GivenBackend): void {
   const long = 'c'.repeat(250)
-  const keys = ['__proto__', 'constructor', 'a.json/b', 'a', ' lead', 'line\nbreak', 'ü/😀', long, `${'d/'.repeat(100)}e`, '...', '.hidden']
+  const keys = [
+    '__proto__',
+    'constructor',
+    'a.json/b',
+    'a',
+    ' lead',
+    'line\nbreak',
+    'ü/😀',
+    long,
+    `${'d/'.repeat(100)}e`,
+    '...',
+    '.hidden',
+  ]
   given.test('names of all kinds are kept as they are, before and after the tree has them', async () => {
     const { backend } = await given.open()
     for (const namespace of ['__proto__', 'n'.repeat(200), ' blank ']) {
-      await commit(backend, creating(namespace, keys.map((key) => write(key, `of ${key}`))))
+      await commit(
+        backend,
+        creating(
+          namespace,
+          keys.map((key) => write(key, `of ${key}`)),
+        ),
+      )
       for (const flush of [false, true]) {
         if (flush) await backend.flush()
         expect(await keysOf(backend, namespace)).toEqual([...keys].sort())
@@ -148,12 +203,22 @@ function names(given: GivenBackend): void {
       }
     }
   })
-  given.testUnless('distinct-names', 'names that differ in case or in Unicode form are different names', async () => {
-    const { backend, answer } = await given.open()
-    const alike = ['k', 'K', '\u00e9', 'e\u0301']
-    expect(answer.foldName).toBeNull()
-    await commit(backend, creating('n', alike.map((key) => write(key, key))))
-    await backend.flush()
-    for (const key of alike) expect(await textOf(backend, 'n', key)).toBe(key)
-  })
+  given.testUnless(
+    'distinct-names',
+    'names that differ in case or in Unicode form are different names',
+    async () => {
+      const { backend, answer } = await given.open()
+      const alike = ['k', 'K', '\u00e9', 'e\u0301']
+      expect(answer.foldName).toBeNull()
+      await commit(
+        backend,
+        creating(
+          'n',
+          alike.map((key) => write(key, key)),
+        ),
+      )
+      await backend.flush()
+      for (const key of alike) expect(await textOf(backend, 'n', key)).toBe(key)
+    },
+  )
 }

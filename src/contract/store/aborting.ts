@@ -36,22 +36,27 @@ const CALLS: Readonly<Record<string, (store: Store, session: Session, wait: Wait
 }
 
 function before(given: Given): void {
-  given.test("with a signal that is aborted already every call rejects with its reason, and nothing changes", async () => {
-    const session = await given.session()
-    await session.write('k', '1')
-    for (const reason of [new Error('not wanted'), 'a text', undefined]) {
-      const signal = AbortSignal.abort(reason)
-      for (const [name, call] of Object.entries(CALLS)) {
-        const error = await failureOf(() => call(given.store(), session, { signal })).catch((cause: unknown) => {
-          throw new Error(`${name} with an aborted signal`, { cause })
-        })
-        expect(error, name).toBe(signal.reason)
+  given.test(
+    'with a signal that is aborted already every call rejects with its reason, and nothing changes',
+    async () => {
+      const session = await given.session()
+      await session.write('k', '1')
+      for (const reason of [new Error('not wanted'), 'a text', undefined]) {
+        const signal = AbortSignal.abort(reason)
+        for (const [name, call] of Object.entries(CALLS)) {
+          const error = await failureOf(() => call(given.store(), session, { signal })).catch(
+            (cause: unknown) => {
+              throw new Error(`${name} with an aborted signal`, { cause })
+            },
+          )
+          expect(error, name).toBe(signal.reason)
+        }
       }
-    }
-    expect(await session.list()).toEqual(['k'])
-    expect(await session.read('k')).toBe('1')
-    await expect(given.store().resume(`new-${session.namespace}`)).rejects.toThrow()
-  })
+      expect(await session.list()).toEqual(['k'])
+      expect(await session.read('k')).toBe('1')
+      await expect(given.store().resume(`new-${session.namespace}`)).rejects.toThrow()
+    },
+  )
   given.test('a signal among the defaults of a session holds for its calls', async () => {
     const reason = new Error('all of it')
     const session = await given.session()
@@ -72,69 +77,78 @@ function before(given: Given): void {
 }
 
 function during(given: Given): void {
-  given.test('I8: an abort while a change is under way either leaves everything unchanged, or comes too late and the result is true', async () => {
-    const session = await given.session()
-    for (let round = 0; round < 30; round += 1) {
-      const controller = new AbortController()
-      const reason = new Error(`round ${round}`)
-      const calls = Array.from({ length: 20 }, (_, index) =>
-        session.write(`k${index}`, String(round), { signal: controller.signal }),
-      )
-      const settled = Promise.allSettled(calls)
-      for (let turn = 0; turn < round % 7; turn += 1) await Promise.resolve()
-      controller.abort(reason)
-      for (const [index, result] of (await settled).entries()) {
-        if (result.status === 'rejected') expect(result.reason).toBe(reason)
-        const now = await session.entry(`k${index}`)
-        const isWritten = now !== null && new TextDecoder().decode(now.value) === String(round)
-        expect(isWritten).toBe(result.status === 'fulfilled')
+  given.test(
+    'I8: an abort while a change is under way either leaves everything unchanged, or comes too late and the result is true',
+    async () => {
+      const session = await given.session()
+      for (let round = 0; round < 30; round += 1) {
+        const controller = new AbortController()
+        const reason = new Error(`round ${round}`)
+        const calls = Array.from({ length: 20 }, (_, index) =>
+          session.write(`k${index}`, String(round), { signal: controller.signal }),
+        )
+        const settled = Promise.allSettled(calls)
+        for (let turn = 0; turn < round % 7; turn += 1) await Promise.resolve()
+        controller.abort(reason)
+        for (const [index, result] of (await settled).entries()) {
+          if (result.status === 'rejected') expect(result.reason).toBe(reason)
+          const now = await session.entry(`k${index}`)
+          const isWritten = now !== null && new TextDecoder().decode(now.value) === String(round)
+          expect(isWritten).toBe(result.status === 'fulfilled')
+        }
       }
-    }
-  })
+    },
+  )
 }
 
 function waitingTurns(given: Given): void {
-  given.test('an update that gives up waiting for its turn never runs its function; the ones behind it do', async () => {
-    const session = await given.session()
-    const gate = deferred<string>()
-    const started = deferred()
-    const first = session.update('k', () => {
-      started.resolve()
-      return gate.promise
-    })
-    await started.promise
-    const controller = new AbortController()
-    let calls = 0
-    const second = session.update('k', () => ((calls += 1), 'second'), { signal: controller.signal })
-    const third = session.update('k', (value) => `${value}, third`)
-    const reason = new Error('no time')
-    controller.abort(reason)
-    expect(await failureOf(() => second)).toBe(reason)
-    gate.resolve('first')
-    await Promise.all([first, third])
-    expect(await session.read('k')).toBe('first, third')
-    expect(calls).toBe(0)
-  })
-  given.test('an update whose function never returns can be given up, and the next one has its turn', async () => {
-    const session = await given.session()
-    const controller = new AbortController()
-    const started = deferred()
-    const never = session.update(
-      'k',
-      () => {
+  given.test(
+    'an update that gives up waiting for its turn never runs its function; the ones behind it do',
+    async () => {
+      const session = await given.session()
+      const gate = deferred<string>()
+      const started = deferred()
+      const first = session.update('k', () => {
         started.resolve()
-        return new Promise<string>(() => {})
-      },
-      { signal: controller.signal },
-    )
-    const next = session.update('k', () => 'next')
-    await started.promise
-    const reason = new Error('no time')
-    controller.abort(reason)
-    expect(await failureOf(() => never)).toBe(reason)
-    await next
-    expect(await session.read('k')).toBe('next')
-  })
+        return gate.promise
+      })
+      await started.promise
+      const controller = new AbortController()
+      let calls = 0
+      const second = session.update('k', () => ((calls += 1), 'second'), { signal: controller.signal })
+      const third = session.update('k', (value) => `${value}, third`)
+      const reason = new Error('no time')
+      controller.abort(reason)
+      expect(await failureOf(() => second)).toBe(reason)
+      gate.resolve('first')
+      await Promise.all([first, third])
+      expect(await session.read('k')).toBe('first, third')
+      expect(calls).toBe(0)
+    },
+  )
+  given.test(
+    'an update whose function never returns can be given up, and the next one has its turn',
+    async () => {
+      const session = await given.session()
+      const controller = new AbortController()
+      const started = deferred()
+      const never = session.update(
+        'k',
+        () => {
+          started.resolve()
+          return new Promise<string>(() => {})
+        },
+        { signal: controller.signal },
+      )
+      const next = session.update('k', () => 'next')
+      await started.promise
+      const reason = new Error('no time')
+      controller.abort(reason)
+      expect(await failureOf(() => never)).toBe(reason)
+      await next
+      expect(await session.read('k')).toBe('next')
+    },
+  )
 }
 
 function after(given: Given): void {

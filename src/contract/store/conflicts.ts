@@ -18,40 +18,49 @@ export function conflicts(given: Given): void {
 const ORIGIN = { detect: 'writer-change' } as const
 
 function writerChange(given: Given): void {
-  given.test('writer-change: a conflict is when both have a writer id and they differ, whatever was seen', async () => {
-    const [ann, ben] = await given.writers('ann', 'ben')
-    expect((await ann.write('k', '1', ORIGIN)).conflict).toBeNull()
-    expect((await ann.write('k', '2', ORIGIN)).conflict).toBeNull()
-    const { revision } = (await ben.entry('k'))!
-    const { conflict } = await ben.write('./k', '3', ORIGIN)
-    expect(conflict).toEqual({
-      namespace: ann.namespace,
-      key: 'k',
-      rule: 'writer-change',
-      current: { writerId: 'ben' },
-      previous: { writerId: 'ann' },
-      previousRevision: revision,
-      seenRevision: revision,
-    })
-    expect((await ben.write('k', '4', ORIGIN)).conflict).toBeNull()
-  })
+  given.test(
+    'writer-change: a conflict is when both have a writer id and they differ, whatever was seen',
+    async () => {
+      const [ann, ben] = await given.writers('ann', 'ben')
+      expect((await ann.write('k', '1', ORIGIN)).conflict).toBeNull()
+      expect((await ann.write('k', '2', ORIGIN)).conflict).toBeNull()
+      const { revision } = (await ben.entry('k'))!
+      const { conflict } = await ben.write('./k', '3', ORIGIN)
+      expect(conflict).toEqual({
+        namespace: ann.namespace,
+        key: 'k',
+        rule: 'writer-change',
+        current: { writerId: 'ben' },
+        previous: { writerId: 'ann' },
+        previousRevision: revision,
+        seenRevision: revision,
+      })
+      expect((await ben.write('k', '4', ORIGIN)).conflict).toBeNull()
+    },
+  )
   given.test('writer-change: an empty writer id counts as one', async () => {
     const [nameless, ben] = await given.writers('', 'ben')
     await nameless.write('k', '1', ORIGIN)
     expect((await ben.write('k', '2', ORIGIN)).conflict?.previous).toEqual({ writerId: '' })
     expect((await nameless.write('k', '3', ORIGIN)).conflict?.current).toEqual({ writerId: '' })
   })
-  given.test('writer-change: the whole identities are in the record, and only the writer ids are compared', async () => {
-    const one = await given.session({ writer: { writerId: 'w', stageId: 'one', workerId: 'k1' }, ...ORIGIN })
-    const two = one.with({ writer: { writerId: 'w', stageId: 'two' } })
-    const three = one.with({ writer: { stageId: 'three' } })
-    await one.write('k', '1')
-    expect((await two.write('k', '2')).conflict).toBeNull()
-    expect((await three.write('k', '3')).conflict).toMatchObject({
-      previous: { writerId: 'w', stageId: 'two' },
-      current: { writerId: 'three', stageId: 'three' },
-    })
-  })
+  given.test(
+    'writer-change: the whole identities are in the record, and only the writer ids are compared',
+    async () => {
+      const one = await given.session({
+        writer: { writerId: 'w', stageId: 'one', workerId: 'k1' },
+        ...ORIGIN,
+      })
+      const two = one.with({ writer: { writerId: 'w', stageId: 'two' } })
+      const three = one.with({ writer: { stageId: 'three' } })
+      await one.write('k', '1')
+      expect((await two.write('k', '2')).conflict).toBeNull()
+      expect((await three.write('k', '3')).conflict).toMatchObject({
+        previous: { writerId: 'w', stageId: 'two' },
+        current: { writerId: 'three', stageId: 'three' },
+      })
+    },
+  )
 }
 
 function lostUpdate(given: Given): void {
@@ -75,7 +84,9 @@ function lostUpdate(given: Given): void {
     for (let round = 0; round < 9; round += 1) {
       const session = sessions[round % 3]!
       const value = await session.read('k')
-      expect((await session.write('k', `${value ?? ''}${round}`, { conflictPolicy: 'error' })).conflict).toBeNull()
+      expect(
+        (await session.write('k', `${value ?? ''}${round}`, { conflictPolicy: 'error' })).conflict,
+      ).toBeNull()
     }
     expect(await sessions[0].read('k')).toBe('012345678')
   })
@@ -114,25 +125,31 @@ function lostUpdate(given: Given): void {
 }
 
 function anonymous(given: Given): void {
-  given.test('an anonymous session never conflicts, whatever the rule, the policy and what it saw', async () => {
-    const [ann] = await given.writers('ann')
-    const nobody = ann.with({ writer: {} })
-    for (const detect of ['lost-update', 'writer-change'] as const) {
-      await nobody.read('k')
+  given.test(
+    'an anonymous session never conflicts, whatever the rule, the policy and what it saw',
+    async () => {
+      const [ann] = await given.writers('ann')
+      const nobody = ann.with({ writer: {} })
+      for (const detect of ['lost-update', 'writer-change'] as const) {
+        await nobody.read('k')
+        await ann.write('k', '1')
+        const options = { detect, conflictPolicy: 'error' } as const
+        expect((await nobody.write('k', '2', options)).conflict).toBeNull()
+        await ann.write('k', '3')
+        expect((await nobody.delete('k', options)).conflict).toBeNull()
+      }
+    },
+  )
+  given.test(
+    'writer-change: an anonymous write in between hides nobody: the last named writer counts',
+    async () => {
+      const [ann, ben] = await given.writers('ann', 'ben')
       await ann.write('k', '1')
-      const options = { detect, conflictPolicy: 'error' } as const
-      expect((await nobody.write('k', '2', options)).conflict).toBeNull()
-      await ann.write('k', '3')
-      expect((await nobody.delete('k', options)).conflict).toBeNull()
-    }
-  })
-  given.test('writer-change: an anonymous write in between hides nobody: the last named writer counts', async () => {
-    const [ann, ben] = await given.writers('ann', 'ben')
-    await ann.write('k', '1')
-    const { revision } = await ann.with({ writer: {} }).write('k', '2')
-    const { conflict } = await ben.write('k', '3', ORIGIN)
-    expect(conflict).toMatchObject({ previous: { writerId: 'ann' }, previousRevision: revision })
-  })
+      const { revision } = await ann.with({ writer: {} }).write('k', '2')
+      const { conflict } = await ben.write('k', '3', ORIGIN)
+      expect(conflict).toMatchObject({ previous: { writerId: 'ann' }, previousRevision: revision })
+    },
+  )
   given.test('what was only ever written anonymously is no conflict for one who never saw it', async () => {
     const [ann] = await given.writers('ann')
     await ann.with({ writer: {} }).write('k', '1')
@@ -141,51 +158,71 @@ function anonymous(given: Given): void {
       expect((await fresh.write('k', '2', { detect })).conflict).toBeNull()
     }
   })
-  given.test('lost-update: an anonymous change of what was seen is a conflict with nobody, also over own earlier writes', async () => {
-    const [ann] = await given.writers('ann')
-    const first = await ann.write('k', '1')
-    const { revision } = await ann.with({ writer: {} }).write('k', '2')
-    expect((await ann.write('k', '3')).conflict).toMatchObject({
-      rule: 'lost-update',
-      previous: null,
-      previousRevision: revision,
-      seenRevision: first.revision,
-    })
-  })
+  given.test(
+    'lost-update: an anonymous change of what was seen is a conflict with nobody, also over own earlier writes',
+    async () => {
+      const [ann] = await given.writers('ann')
+      const first = await ann.write('k', '1')
+      const { revision } = await ann.with({ writer: {} }).write('k', '2')
+      expect((await ann.write('k', '3')).conflict).toMatchObject({
+        rule: 'lost-update',
+        previous: null,
+        previousRevision: revision,
+        seenRevision: first.revision,
+      })
+    },
+  )
 }
 
 function deletions(given: Given): void {
   given.test('a named session deletes under the same rules as it writes', async () => {
     const [ann, ben] = await given.writers('ann', 'ben')
     const first = await ann.write('k', '1')
-    expect((await ben.delete('k')).conflict).toMatchObject({ rule: 'writer-change', previous: { writerId: 'ann' } })
+    expect((await ben.delete('k')).conflict).toMatchObject({
+      rule: 'writer-change',
+      previous: { writerId: 'ann' },
+    })
     await ann.write('k', '2')
     const seen = (await ben.entry('k'))!.revision
     expect(seen).toBeGreaterThan(first.revision)
     const third = await ann.write('k', '3')
     const { conflict } = await ben.delete('k')
-    expect(conflict).toMatchObject({ rule: 'lost-update', previousRevision: third.revision, seenRevision: seen })
+    expect(conflict).toMatchObject({
+      rule: 'lost-update',
+      previousRevision: third.revision,
+      seenRevision: seen,
+    })
     await ann.write('k', '4')
     await ben.read('k')
     expect((await ben.delete('k', { conflictPolicy: 'error' })).conflict).toBeNull()
   })
-  given.test('lost-update: writing what somebody deleted since it was seen is a conflict with a missing key', async () => {
-    const [ann, ben] = await given.writers('ann', 'ben')
-    const { revision } = await ann.write('k', '1')
-    await ben.read('k')
-    await ann.delete('k')
-    const error = await refusal('CONFLICT', () => ben.write('k', '2', { conflictPolicy: 'error' }))
-    expect(error.conflict).toMatchObject({ rule: 'lost-update', previousRevision: null, seenRevision: revision })
-    expect([null, 'ann']).toContain(error.conflict.previous?.writerId ?? null)
-    expect(await ben.read('k')).toBeNull()
-    expect((await ben.write('k', '2', { conflictPolicy: 'error' })).conflict).toBeNull()
-  })
+  given.test(
+    'lost-update: writing what somebody deleted since it was seen is a conflict with a missing key',
+    async () => {
+      const [ann, ben] = await given.writers('ann', 'ben')
+      const { revision } = await ann.write('k', '1')
+      await ben.read('k')
+      await ann.delete('k')
+      const error = await refusal('CONFLICT', () => ben.write('k', '2', { conflictPolicy: 'error' }))
+      expect(error.conflict).toMatchObject({
+        rule: 'lost-update',
+        previousRevision: null,
+        seenRevision: revision,
+      })
+      expect([null, 'ann']).toContain(error.conflict.previous?.writerId ?? null)
+      expect(await ben.read('k')).toBeNull()
+      expect((await ben.write('k', '2', { conflictPolicy: 'error' })).conflict).toBeNull()
+    },
+  )
   given.test('deleting what somebody else deleted is no conflict', async () => {
     const [ann, ben] = await given.writers('ann', 'ben')
     await ann.write('k', '1')
     await ben.read('k')
     await ann.delete('k')
-    expect(await ben.delete('k', { conflictPolicy: 'error' })).toMatchObject({ deleted: false, conflict: null })
+    expect(await ben.delete('k', { conflictPolicy: 'error' })).toMatchObject({
+      deleted: false,
+      conflict: null,
+    })
   })
   given.test('own deletions count as seeing the key missing', async () => {
     const [ann, ben] = await given.writers('ann', 'ben')
@@ -194,7 +231,10 @@ function deletions(given: Given): void {
     expect((await ben.write('k', '2', { conflictPolicy: 'error' })).conflict).toBeNull()
     await ben.delete('k')
     const { revision } = await ann.with({ writer: {} }).write('k', '3')
-    expect((await ben.write('k', '4')).conflict).toMatchObject({ seenRevision: null, previousRevision: revision })
+    expect((await ben.write('k', '4')).conflict).toMatchObject({
+      seenRevision: null,
+      previousRevision: revision,
+    })
   })
 }
 
@@ -226,7 +266,9 @@ function notSeeing(given: Given): void {
     stat: (session) => session.stat('k'),
     list: (session) => session.list(),
     'a refused write': (session) =>
-      refusal('CONFLICT', () => session.write('k', '2', { conflictPolicy: 'error', detect: 'writer-change' })),
+      refusal('CONFLICT', () =>
+        session.write('k', '2', { conflictPolicy: 'error', detect: 'writer-change' }),
+      ),
     'a write whose condition failed': (session) =>
       refusal('REVISION_MISMATCH', () => session.write('k', '2', { ifRevision: null })),
     'a change event or watch item': async (session) => {
@@ -240,7 +282,10 @@ function notSeeing(given: Given): void {
       const [ann, ben] = await given.writers('ann', 'ben')
       await ann.write('k', '1')
       await look(ben)
-      expect((await ben.write('k', '3')).conflict).toMatchObject({ rule: 'writer-change', seenRevision: null })
+      expect((await ben.write('k', '3')).conflict).toMatchObject({
+        rule: 'writer-change',
+        seenRevision: null,
+      })
     })
   }
   given.test('entries that were read ahead, but not given to the caller, do not count as seen', async () => {
@@ -265,32 +310,53 @@ function notSeeing(given: Given): void {
 }
 
 function ownMemory(given: Given): void {
-  given.test('what a session saw is its own: another of the same writer, or made by `with`, has seen nothing', async () => {
-    const [ann, ben] = await given.writers('ann', 'ben')
-    await ann.write('k', '1')
-    await ben.read('k')
-    expect((await ben.with({}).write('k', '2')).conflict).toMatchObject({ rule: 'writer-change' })
-    await ann.write('k', '3')
-    const again = await given.store().resume(ann.namespace, { writer: { writerId: 'ben' } })
-    expect((await again.write('k', '4')).conflict).toMatchObject({ rule: 'writer-change', seenRevision: null })
-  })
+  given.test(
+    'what a session saw is its own: another of the same writer, or made by `with`, has seen nothing',
+    async () => {
+      const [ann, ben] = await given.writers('ann', 'ben')
+      await ann.write('k', '1')
+      await ben.read('k')
+      expect((await ben.with({}).write('k', '2')).conflict).toMatchObject({ rule: 'writer-change' })
+      await ann.write('k', '3')
+      const again = await given.store().resume(ann.namespace, { writer: { writerId: 'ben' } })
+      expect((await again.write('k', '4')).conflict).toMatchObject({
+        rule: 'writer-change',
+        seenRevision: null,
+      })
+    },
+  )
 }
 
 function seenRevision(given: Given): void {
-  given.test('`seenRevision` says for one operation what was seen, in place of what the session remembers', async () => {
-    const [ann, ben] = await given.writers('ann', 'ben')
-    const first = await ann.write('k', '1')
-    const second = await ann.write('k', '2')
-    const stale = await ben.write('k', '3', { seenRevision: first.revision })
-    expect(stale.conflict).toMatchObject({ rule: 'lost-update', seenRevision: first.revision, previousRevision: second.revision })
-    await ann.write('k', '4')
-    const { revision } = (await ann.stat('k'))!
-    expect((await ben.write('k', '5', { seenRevision: revision, conflictPolicy: 'error' })).conflict).toBeNull()
-    await ann.write('k', '6')
-    const missing = await ben.write('k', '7', { seenRevision: null })
-    expect(missing.conflict).toMatchObject({ rule: 'lost-update', seenRevision: null, previous: { writerId: 'ann' } })
-    expect((await ben.write('new', '1', { seenRevision: null, conflictPolicy: 'error' })).conflict).toBeNull()
-  })
+  given.test(
+    '`seenRevision` says for one operation what was seen, in place of what the session remembers',
+    async () => {
+      const [ann, ben] = await given.writers('ann', 'ben')
+      const first = await ann.write('k', '1')
+      const second = await ann.write('k', '2')
+      const stale = await ben.write('k', '3', { seenRevision: first.revision })
+      expect(stale.conflict).toMatchObject({
+        rule: 'lost-update',
+        seenRevision: first.revision,
+        previousRevision: second.revision,
+      })
+      await ann.write('k', '4')
+      const { revision } = (await ann.stat('k'))!
+      expect(
+        (await ben.write('k', '5', { seenRevision: revision, conflictPolicy: 'error' })).conflict,
+      ).toBeNull()
+      await ann.write('k', '6')
+      const missing = await ben.write('k', '7', { seenRevision: null })
+      expect(missing.conflict).toMatchObject({
+        rule: 'lost-update',
+        seenRevision: null,
+        previous: { writerId: 'ann' },
+      })
+      expect(
+        (await ben.write('new', '1', { seenRevision: null, conflictPolicy: 'error' })).conflict,
+      ).toBeNull()
+    },
+  )
   given.test('`seenRevision` works for deletes and for each operation of a batch', async () => {
     const [ann, ben] = await given.writers('ann', 'ben')
     const [a, b] = await ann.batch([

@@ -66,13 +66,16 @@ function writing(given: Given): void {
 }
 
 function reading(given: Given): void {
-  given.test('`readJson` validates against a schema and gives its output, also when it validates asynchronously', async () => {
-    const session = await given.session()
-    await session.writeJson('k', { count: '12' })
-    expect(await session.readJson('k', counter)).toEqual({ count: 12 })
-    expect(await session.readJson('k', slowCounter)).toEqual({ count: 12 })
-    expect(await session.readJson('missing', counter)).toBeNull()
-  })
+  given.test(
+    '`readJson` validates against a schema and gives its output, also when it validates asynchronously',
+    async () => {
+      const session = await given.session()
+      await session.writeJson('k', { count: '12' })
+      expect(await session.readJson('k', counter)).toEqual({ count: 12 })
+      expect(await session.readJson('k', slowCounter)).toEqual({ count: 12 })
+      expect(await session.readJson('missing', counter)).toBeNull()
+    },
+  )
   given.test('what does not fit is SCHEMA_MISMATCH with the issues of the schema', async () => {
     const session = await given.session()
     await session.writeJson('k', { count: 'many' })
@@ -101,27 +104,37 @@ function reading(given: Given): void {
         },
       },
     }
-    expect(await failureOf(() => session.readJson('k', failing))).toMatchObject({ message: 'from the schema' })
+    expect(await failureOf(() => session.readJson('k', failing))).toMatchObject({
+      message: 'from the schema',
+    })
   })
 }
 
 function updating(given: Given): void {
-  given.test('`updateJson` gives the validated value to the function and writes what it returns', async () => {
-    const session = await given.session()
-    const increment = (value: Counter | null): Counter => ({ count: (value?.count ?? 0) + 1 })
-    await session.updateJson('k', counter, increment)
-    await Promise.all(Array.from({ length: 9 }, () => session.updateJson('k', slowCounter, increment)))
-    expect(await session.read('k')).toBe('{\n  "count": 10\n}\n')
-    expect(await session.updateJson('k', counter, () => undefined)).toBeNull()
-    expect(await session.updateJson('k', counter, () => null)).toMatchObject({ deleted: true })
-    expect(await session.list()).toEqual([])
-  })
-  given.test('`updateJson` refuses a stored value that does not fit, without calling the function', async () => {
-    const session = await given.session()
-    await session.writeJson('k', { count: 'many' })
-    let calls = 0
-    await refusal('SCHEMA_MISMATCH', () => session.updateJson('k', counter, () => ((calls += 1), { count: 1 })))
-    expect(calls).toBe(0)
-    expect(await session.readJson('k')).toEqual({ count: 'many' })
-  })
+  given.test(
+    '`updateJson` gives the validated value to the function and writes what it returns',
+    async () => {
+      const session = await given.session()
+      const increment = (value: Counter | null): Counter => ({ count: (value?.count ?? 0) + 1 })
+      await session.updateJson('k', counter, increment)
+      await Promise.all(Array.from({ length: 9 }, () => session.updateJson('k', slowCounter, increment)))
+      expect(await session.read('k')).toBe('{\n  "count": 10\n}\n')
+      expect(await session.updateJson('k', counter, () => undefined)).toBeNull()
+      expect(await session.updateJson('k', counter, () => null)).toMatchObject({ deleted: true })
+      expect(await session.list()).toEqual([])
+    },
+  )
+  given.test(
+    '`updateJson` refuses a stored value that does not fit, without calling the function',
+    async () => {
+      const session = await given.session()
+      await session.writeJson('k', { count: 'many' })
+      let calls = 0
+      await refusal('SCHEMA_MISMATCH', () =>
+        session.updateJson('k', counter, () => ((calls += 1), { count: 1 })),
+      )
+      expect(calls).toBe(0)
+      expect(await session.readJson('k')).toEqual({ count: 'many' })
+    },
+  )
 }

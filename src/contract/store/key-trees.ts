@@ -45,12 +45,15 @@ function blocking(given: Given): void {
     await session.write('a/b/c', '5')
     expect(await session.list()).toEqual(['a/b/c'])
   })
-  given.test('of `a` and `a/b`, first written at the same moment, one is written and one refused', async () => {
-    const session = await given.session()
-    const settled = await Promise.allSettled([session.write('a/b', '1'), session.write('a', '2')])
-    expect(settled.map((result) => result.status).sort()).toEqual(['fulfilled', 'rejected'])
-    expect((await session.list()).length).toBe(1)
-  })
+  given.test(
+    'of `a` and `a/b`, first written at the same moment, one is written and one refused',
+    async () => {
+      const session = await given.session()
+      const settled = await Promise.allSettled([session.write('a/b', '1'), session.write('a', '2')])
+      expect(settled.map((result) => result.status).sort()).toEqual(['fulfilled', 'rejected'])
+      expect((await session.list()).length).toBe(1)
+    },
+  )
 }
 
 function missing(given: Given): void {
@@ -74,24 +77,27 @@ function missing(given: Given): void {
 }
 
 function metadataNames(given: Given): void {
-  given.test('`a` and `a.json/b` can both exist, whichever came first, each with its own writer', async () => {
-    for (const names of [
-      ['a', 'a.json/b'],
-      ['a.json/b', 'a'],
-    ]) {
-      const [ann, ben] = await given.writers('ann', 'ben')
-      await ann.write(names[0]!, 'first')
-      await ben.write(names[1]!, 'second')
-      expect(await ann.read(names[0]!)).toBe('first')
-      expect(await ann.read(names[1]!)).toBe('second')
-      expect((await ann.stat(names[0]!))?.writer?.writerId).toBe('ann')
-      expect((await ann.stat(names[1]!))?.writer?.writerId).toBe('ben')
-      expect(await ann.list()).toEqual(['a', 'a.json/b'])
-      await ann.delete(names[0]!)
-      expect((await ann.stat(names[1]!))?.writer?.writerId).toBe('ben')
-      expect(await ann.list()).toEqual([names[1]])
-    }
-  })
+  given.test(
+    '`a` and `a.json/b` can both exist, whichever came first, each with its own writer',
+    async () => {
+      for (const names of [
+        ['a', 'a.json/b'],
+        ['a.json/b', 'a'],
+      ]) {
+        const [ann, ben] = await given.writers('ann', 'ben')
+        await ann.write(names[0]!, 'first')
+        await ben.write(names[1]!, 'second')
+        expect(await ann.read(names[0]!)).toBe('first')
+        expect(await ann.read(names[1]!)).toBe('second')
+        expect((await ann.stat(names[0]!))?.writer?.writerId).toBe('ann')
+        expect((await ann.stat(names[1]!))?.writer?.writerId).toBe('ben')
+        expect(await ann.list()).toEqual(['a', 'a.json/b'])
+        await ann.delete(names[0]!)
+        expect((await ann.stat(names[1]!))?.writer?.writerId).toBe('ben')
+        expect(await ann.list()).toEqual([names[1]])
+      }
+    },
+  )
   given.test('`a`, `a.json` and `a.json.json` are three keys', async () => {
     const session = await given.session()
     for (const key of ['a', 'a.json', 'a.json.json']) await session.write(key, key)
@@ -102,21 +108,21 @@ function metadataNames(given: Given): void {
 }
 
 function replacing(given: Given): void {
-  given.test('one batch may delete `a` and write `a/b`, or the other way round, in any order of its operations', async () => {
-    const session = await given.session()
-    await session.write('a', '1')
-    await session.batch([{ write: 'a/b', value: '2' }, { delete: 'a' }])
-    expect(await session.list()).toEqual(['a/b'])
-    await session.batch([{ delete: 'a/b' }, { write: 'a', value: '3' }])
-    expect(await session.list()).toEqual(['a'])
-    await session.batch([{ delete: 'a' }, { write: 'a/b/c', value: '4' }])
-    await session.batch([
-      { write: 'a/b', value: '5' },
-      { delete: 'a/b/c' },
-    ])
-    expect(await session.list()).toEqual(['a/b'])
-    expect(await session.read('a/b')).toBe('5')
-  })
+  given.test(
+    'one batch may delete `a` and write `a/b`, or the other way round, in any order of its operations',
+    async () => {
+      const session = await given.session()
+      await session.write('a', '1')
+      await session.batch([{ write: 'a/b', value: '2' }, { delete: 'a' }])
+      expect(await session.list()).toEqual(['a/b'])
+      await session.batch([{ delete: 'a/b' }, { write: 'a', value: '3' }])
+      expect(await session.list()).toEqual(['a'])
+      await session.batch([{ delete: 'a' }, { write: 'a/b/c', value: '4' }])
+      await session.batch([{ write: 'a/b', value: '5' }, { delete: 'a/b/c' }])
+      expect(await session.list()).toEqual(['a/b'])
+      expect(await session.read('a/b')).toBe('5')
+    },
+  )
   given.test('I4: a batch that writes both `a` and `a/b` is KEY_BLOCKED as a whole', async () => {
     const session = await given.session()
     const error = await refusal('KEY_BLOCKED', () =>

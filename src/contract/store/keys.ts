@@ -41,15 +41,18 @@ function normalizing(given: Given): void {
     ['./ a', ' a'],
     ...WHITE_SPACE.map((space): [string, string] => [`${space}k${space}`, 'k']),
   ]
-  given.test('a key is trimmed of Unicode white space and its empty and `.` components are left out', async () => {
-    for (const [spelling, normalized] of spellings) {
-      const session = await given.session()
-      const result = await session.write(spelling, spelling)
-      expect(result.key, JSON.stringify(spelling)).toBe(normalized)
-      expect(await session.list()).toEqual([normalized])
-      expect(await session.read(`./${normalized}`)).toBe(spelling)
-    }
-  })
+  given.test(
+    'a key is trimmed of Unicode white space and its empty and `.` components are left out',
+    async () => {
+      for (const [spelling, normalized] of spellings) {
+        const session = await given.session()
+        const result = await session.write(spelling, spelling)
+        expect(result.key, JSON.stringify(spelling)).toBe(normalized)
+        expect(await session.list()).toEqual([normalized])
+        expect(await session.read(`./${normalized}`)).toBe(spelling)
+      }
+    },
+  )
   given.test('every method takes the same spellings of a key', async () => {
     const session = await given.session()
     await session.write('a/b', 'text')
@@ -69,7 +72,22 @@ function normalizing(given: Given): void {
 }
 
 function accepting(given: Given): void {
-  const plain = ['a /b', 'a\\b', 'C:\\x', '...', '.hidden', '.a/.b', 'line\nbreak', '-', '~', '*', 'ünï', 'con', 'a.json', 'a:b']
+  const plain = [
+    'a /b',
+    'a\\b',
+    'C:\\x',
+    '...',
+    '.hidden',
+    '.a/.b',
+    'line\nbreak',
+    '-',
+    '~',
+    '*',
+    'ünï',
+    'con',
+    'a.json',
+    'a:b',
+  ]
   given.test('blanks inside, backslashes, dots, line breaks and the like are ordinary in keys', async () => {
     const session = await given.session()
     for (const key of plain) expect((await session.write(key, `of ${key}`)).key).toBe(key)
@@ -78,13 +96,17 @@ function accepting(given: Given): void {
     for (const key of plain) expect(await session.delete(key)).toMatchObject({ key, deleted: true })
     expect(await session.list()).toEqual([])
   })
-  given.testUnless('distinct-names', 'composed and decomposed forms, upper and lower case are different keys', async () => {
-    const session = await given.session()
-    const names = ['\u00e9', 'e\u0301', 'Case', 'case', 'CASE']
-    for (const key of names) await session.write(key, key)
-    for (const key of names) expect(await session.read(key)).toBe(key)
-    expect(await session.list()).toEqual(['CASE', 'Case', 'case', 'e\u0301', '\u00e9'])
-  })
+  given.testUnless(
+    'distinct-names',
+    'composed and decomposed forms, upper and lower case are different keys',
+    async () => {
+      const session = await given.session()
+      const names = ['\u00e9', 'e\u0301', 'Case', 'case', 'CASE']
+      for (const key of names) await session.write(key, key)
+      for (const key of names) expect(await session.read(key)).toBe(key)
+      expect(await session.list()).toEqual(['CASE', 'Case', 'case', 'e\u0301', '\u00e9'])
+    },
+  )
 }
 
 function objectNames(given: Given): void {
@@ -116,31 +138,48 @@ function refusing(given: Given): void {
     ...['', ' ', '\u0085\u3000', '.', './', './.', ' ./ '],
     ...['/', '/a', ' /a', '//a'],
     ...['..', 'a/..', '../a', 'a/../b', './..', '..//'],
-    ...['.agent_state_meta', 'a/.agent_state_meta', '.agent_state_meta/a', 'x.agent_state_tmp', 'a/.x.agent_state_tmp.y/b'],
+    ...[
+      '.agent_state_meta',
+      'a/.agent_state_meta',
+      '.agent_state_meta/a',
+      'x.agent_state_tmp',
+      'a/.x.agent_state_tmp.y/b',
+    ],
     ...['\0', 'a\0b', 'a/\0'],
     ...LONE_SURROGATES,
     ...LONE_SURROGATES.map((text) => `a/${text}/b`),
   ]
-  given.test('a key that is empty, absolute, escaping, reserved or not storable is INVALID_KEY everywhere, and nothing changes', async () => {
-    const session = await given.session()
-    const changes = record(given.store().events, 'change', { namespace: session.namespace })
-    for (const key of bad) {
-      for (const [method, call] of Object.entries(WITH_KEY)) {
-        const error = await refusal('INVALID_KEY', () => call(session, key)).catch((cause: unknown) => {
-          throw new Error(`${method}(${JSON.stringify(key)})`, { cause })
-        })
-        expect(error.outcome).toBe('unchanged')
-        expect(error.retryable).toBe(false)
+  given.test(
+    'a key that is empty, absolute, escaping, reserved or not storable is INVALID_KEY everywhere, and nothing changes',
+    async () => {
+      const session = await given.session()
+      const changes = record(given.store().events, 'change', { namespace: session.namespace })
+      for (const key of bad) {
+        for (const [method, call] of Object.entries(WITH_KEY)) {
+          const error = await refusal('INVALID_KEY', () => call(session, key)).catch((cause: unknown) => {
+            throw new Error(`${method}(${JSON.stringify(key)})`, { cause })
+          })
+          expect(error.outcome).toBe('unchanged')
+          expect(error.retryable).toBe(false)
+        }
       }
-    }
-    expect(await session.list()).toEqual([])
-    await session.write('marker', '')
-    expect((await changes.until((change) => change.key === 'marker')).length).toBe(1)
-    changes.stop()
-  })
+      expect(await session.list()).toEqual([])
+      await session.write('marker', '')
+      expect((await changes.until((change) => change.key === 'marker')).length).toBe(1)
+      changes.stop()
+    },
+  )
   given.test('names that only resemble reserved ones are ordinary', async () => {
     const session = await given.session()
-    const names = ['.agent_state', '.agent_state_metadata', 'agent_state_meta', 'agent_state_tmp', '..a', 'a..', '...']
+    const names = [
+      '.agent_state',
+      '.agent_state_metadata',
+      'agent_state_meta',
+      'agent_state_tmp',
+      '..a',
+      'a..',
+      '...',
+    ]
     for (const key of names) await session.write(key, '')
     expect(await session.list()).toEqual([...names].sort())
   })

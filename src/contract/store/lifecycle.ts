@@ -40,30 +40,36 @@ function everyCall(store: Store, session: Session): Readonly<Record<string, () =
 }
 
 function closed(given: Given): void {
-  given.test('I11: after `close` every call is STORE_CLOSED, also through sessions made by `with`', async () => {
-    const store = await given.open()
-    const session = await store.init()
-    await session.write('k', '1')
-    expect(store.state).toBe('open')
-    await store.close()
-    expect(store.state).toBe('closed')
-    for (const used of [session, session.with({})]) {
-      for (const [name, call] of Object.entries(everyCall(store, used))) {
-        const error = await refusal('STORE_CLOSED', call).catch((cause: unknown) => {
-          throw new Error(`after close: ${name}`, { cause })
-        })
-        expect(error.outcome).toBe('unchanged')
+  given.test(
+    'I11: after `close` every call is STORE_CLOSED, also through sessions made by `with`',
+    async () => {
+      const store = await given.open()
+      const session = await store.init()
+      await session.write('k', '1')
+      expect(store.state).toBe('open')
+      await store.close()
+      expect(store.state).toBe('closed')
+      for (const used of [session, session.with({})]) {
+        for (const [name, call] of Object.entries(everyCall(store, used))) {
+          const error = await refusal('STORE_CLOSED', call).catch((cause: unknown) => {
+            throw new Error(`after close: ${name}`, { cause })
+          })
+          expect(error.outcome).toBe('unchanged')
+        }
       }
-    }
-    expect(session.namespace).toMatch(/./)
-  })
-  given.test('`close` may be called any number of times, at once and later, with or without flushing', async () => {
-    const store = await given.open()
-    await (await store.init()).write('k', '1')
-    await Promise.all([store.close(), store.close({ flush: false }), store.close()])
-    await store.close()
-    expect(store.state).toBe('closed')
-  })
+      expect(session.namespace).toMatch(/./)
+    },
+  )
+  given.test(
+    '`close` may be called any number of times, at once and later, with or without flushing',
+    async () => {
+      const store = await given.open()
+      await (await store.init()).write('k', '1')
+      await Promise.all([store.close(), store.close({ flush: false }), store.close()])
+      await store.close()
+      expect(store.state).toBe('closed')
+    },
+  )
   given.test('`Symbol.asyncDispose` closes the store', async () => {
     const store = await given.open()
     await store[Symbol.asyncDispose]()
@@ -73,24 +79,27 @@ function closed(given: Given): void {
 }
 
 function closing(given: Given): void {
-  given.test('I11: what is under way when the store closes gets an answer: done, or STORE_CLOSED and unchanged', async () => {
-    const store = await given.open()
-    const sessions = await Promise.all([store.init(), store.init(), store.init()])
-    const calls: Promise<unknown>[] = []
-    for (let index = 0; index < 600; index += 1) {
-      const session = sessions[index % 3]!
-      calls.push(session.write(`k${index % 20}`, String(index)))
-      if (index % 10 === 0) calls.push(session.update('counter', (value) => String(Number(value) + 1)))
-      if (index % 15 === 0) calls.push(session.read('k1'), session.list(), collect(session.entries()))
-    }
-    const settled = Promise.allSettled(calls)
-    await store.close()
-    for (const result of await settled) {
-      if (result.status === 'fulfilled') continue
-      expect(AgentStateError.is(result.reason, 'STORE_CLOSED')).toBe(true)
-      expect((result.reason as AgentStateError).outcome).toBe('unchanged')
-    }
-  })
+  given.test(
+    'I11: what is under way when the store closes gets an answer: done, or STORE_CLOSED and unchanged',
+    async () => {
+      const store = await given.open()
+      const sessions = await Promise.all([store.init(), store.init(), store.init()])
+      const calls: Promise<unknown>[] = []
+      for (let index = 0; index < 600; index += 1) {
+        const session = sessions[index % 3]!
+        calls.push(session.write(`k${index % 20}`, String(index)))
+        if (index % 10 === 0) calls.push(session.update('counter', (value) => String(Number(value) + 1)))
+        if (index % 15 === 0) calls.push(session.read('k1'), session.list(), collect(session.entries()))
+      }
+      const settled = Promise.allSettled(calls)
+      await store.close()
+      for (const result of await settled) {
+        if (result.status === 'fulfilled') continue
+        expect(AgentStateError.is(result.reason, 'STORE_CLOSED')).toBe(true)
+        expect((result.reason as AgentStateError).outcome).toBe('unchanged')
+      }
+    },
+  )
   given.test('a call after the call of `close` is refused, even before `close` has resolved', async () => {
     const store = await given.open()
     const session = await store.init()
@@ -100,20 +109,23 @@ function closing(given: Given): void {
     await closing
     expect((await before).key).toBe('a')
   })
-  given.test('I11: an update whose function never returns does not keep the store from closing, nor do those that wait for it', async () => {
-    const store = await given.open()
-    const session = await store.init()
-    const started = deferred()
-    const never = session.update('k', () => {
-      started.resolve()
-      return new Promise<string>(() => {})
-    })
-    const waiting = session.update('k', () => 'x')
-    const outcomes = Promise.all([failureOf(() => never), failureOf(() => waiting)])
-    await started.promise
-    await store.close()
-    for (const error of await outcomes) expect(AgentStateError.is(error, 'STORE_CLOSED')).toBe(true)
-  })
+  given.test(
+    'I11: an update whose function never returns does not keep the store from closing, nor do those that wait for it',
+    async () => {
+      const store = await given.open()
+      const session = await store.init()
+      const started = deferred()
+      const never = session.update('k', () => {
+        started.resolve()
+        return new Promise<string>(() => {})
+      })
+      const waiting = session.update('k', () => 'x')
+      const outcomes = Promise.all([failureOf(() => never), failureOf(() => waiting)])
+      await started.promise
+      await store.close()
+      for (const error of await outcomes) expect(AgentStateError.is(error, 'STORE_CLOSED')).toBe(true)
+    },
+  )
   given.test('`onProgress` is told how much is done of what is needed', async () => {
     const store = await given.open()
     const session = await store.init()
@@ -128,94 +140,124 @@ function closing(given: Given): void {
 }
 
 function flushing(given: Given): void {
-  given.test('`flush` resolves when everything acknowledged so far is in the tree, and the store goes on', async () => {
-    const session = await given.session()
-    await given.store().flush()
-    await Promise.all(Array.from({ length: 20 }, (_, index) => session.write(`k${index}`, 'x')))
-    await Promise.all([given.store().flush(), given.store().flush(), session.write('k', '1')])
-    await session.delete('k')
-    await given.store().flush()
-    expect((await session.list()).length).toBe(20)
-  })
-  given.test('with `durability: tree` writes, deletes, batches and updates work as with `journal`', async () => {
-    const session = await given.session({ durability: 'tree' })
-    const first = await session.write('a/b', '1')
-    const [second] = await session.batch([{ write: 'c', value: '1' }, { delete: 'a/b' }])
-    expect(second.revision).toBeGreaterThan(first.revision)
-    await session.update('c', (value) => `${value}2`)
-    expect(await session.delete('c')).toMatchObject({ deleted: true })
-    expect(await session.delete('c')).toMatchObject({ deleted: false })
-    const many = Array.from({ length: 20 }, (_, index) => session.write('same', String(index)))
-    await Promise.all(many)
-    expect(await session.read('same')).toBe('19')
-  })
+  given.test(
+    '`flush` resolves when everything acknowledged so far is in the tree, and the store goes on',
+    async () => {
+      const session = await given.session()
+      await given.store().flush()
+      await Promise.all(Array.from({ length: 20 }, (_, index) => session.write(`k${index}`, 'x')))
+      await Promise.all([given.store().flush(), given.store().flush(), session.write('k', '1')])
+      await session.delete('k')
+      await given.store().flush()
+      expect((await session.list()).length).toBe(20)
+    },
+  )
+  given.test(
+    'with `durability: tree` writes, deletes, batches and updates work as with `journal`',
+    async () => {
+      const session = await given.session({ durability: 'tree' })
+      const first = await session.write('a/b', '1')
+      const [second] = await session.batch([{ write: 'c', value: '1' }, { delete: 'a/b' }])
+      expect(second.revision).toBeGreaterThan(first.revision)
+      await session.update('c', (value) => `${value}2`)
+      expect(await session.delete('c')).toMatchObject({ deleted: true })
+      expect(await session.delete('c')).toMatchObject({ deleted: false })
+      const many = Array.from({ length: 20 }, (_, index) => session.write('same', String(index)))
+      await Promise.all(many)
+      expect(await session.read('same')).toBe('19')
+    },
+  )
 }
 
 function reopened(given: Given): void {
-  given.testUnless('reopen', 'I1: everything acknowledged is there after opening again: values, revisions, writers, times, namespaces', async () => {
-    for (const flush of [true, false]) {
+  given.testUnless(
+    'reopen',
+    'I1: everything acknowledged is there after opening again: values, revisions, writers, times, namespaces',
+    async () => {
+      for (const flush of [true, false]) {
+        const store = await given.open()
+        const [ann, ben] = await writersIn(store, 'ann', 'ben')
+        await ann.write('a/b', 'text')
+        await ben.write('bytes', Uint8Array.from([0xff, 0x00]))
+        await ann.write('empty', '')
+        await ann.with({ writer: {} }).write('a/b', 'anonymous over ann')
+        await ben.write('gone', '1')
+        await ben.delete('gone')
+        await store.init('empty namespace')
+        await store.init('removed')
+        await store.remove('removed')
+        const before = await collect(ann.entries())
+        await store.close({ flush })
+        const again = await given.reopen(store)
+        const session = await again.resume(ann.namespace)
+        expect(await collect(session.entries())).toEqual(before)
+        expect(before.map((entry) => [entry.key, entry.writer?.writerId])).toEqual([
+          ['a/b', 'ann'],
+          ['bytes', 'ben'],
+          ['empty', 'ann'],
+        ])
+        expect(new Set(await collect(again.namespaces()))).toEqual(
+          new Set([ann.namespace, 'empty namespace']),
+        )
+      }
+    },
+  )
+  given.testUnless(
+    'reopen',
+    'I1: of what was under way at `close`, exactly what was acknowledged is there afterwards',
+    async () => {
       const store = await given.open()
-      const [ann, ben] = await writersIn(store, 'ann', 'ben')
-      await ann.write('a/b', 'text')
-      await ben.write('bytes', Uint8Array.from([0xff, 0x00]))
-      await ann.write('empty', '')
-      await ann.with({ writer: {} }).write('a/b', 'anonymous over ann')
-      await ben.write('gone', '1')
-      await ben.delete('gone')
-      await store.init('empty namespace')
-      await store.init('removed')
-      await store.remove('removed')
-      const before = await collect(ann.entries())
-      await store.close({ flush })
-      const again = await given.reopen(store)
-      const session = await again.resume(ann.namespace)
-      expect(await collect(session.entries())).toEqual(before)
-      expect(before.map((entry) => [entry.key, entry.writer?.writerId])).toEqual([
-        ['a/b', 'ann'],
-        ['bytes', 'ben'],
-        ['empty', 'ann'],
-      ])
-      expect(new Set(await collect(again.namespaces()))).toEqual(new Set([ann.namespace, 'empty namespace']))
-    }
-  })
-  given.testUnless('reopen', 'I1: of what was under way at `close`, exactly what was acknowledged is there afterwards', async () => {
-    const store = await given.open()
-    const session = await store.init()
-    const calls = Array.from({ length: 300 }, (_, index) => session.write(`k${index}`, String(index)))
-    const settled = Promise.allSettled(calls)
-    await store.close()
-    const acknowledged = (await settled).flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
-    const again = await (await given.reopen(store)).resume(session.namespace)
-    const found = await collect(again.entries())
-    const pair = ({ key, revision }: Pick<WriteResult, 'key' | 'revision'>): string => `${key}@${revision}`
-    expect(found.map(pair).sort()).toEqual(acknowledged.map(pair).sort())
-  })
+      const session = await store.init()
+      const calls = Array.from({ length: 300 }, (_, index) => session.write(`k${index}`, String(index)))
+      const settled = Promise.allSettled(calls)
+      await store.close()
+      const acknowledged = (await settled).flatMap((result) =>
+        result.status === 'fulfilled' ? [result.value] : [],
+      )
+      const again = await (await given.reopen(store)).resume(session.namespace)
+      const found = await collect(again.entries())
+      const pair = ({ key, revision }: Pick<WriteResult, 'key' | 'revision'>): string => `${key}@${revision}`
+      expect(found.map(pair).sort()).toEqual(acknowledged.map(pair).sort())
+    },
+  )
 }
 
 function reopenedHistory(given: Given): void {
-  given.testUnless('reopen', 'revisions go on rising after opening again, also where the highest belonged to something deleted', async () => {
-    let store = await given.open()
-    const { namespace } = await store.init()
-    let highest = 0
-    for (let round = 0; round < 4; round += 1) {
-      const session = await store.resume(namespace)
-      const written = await session.write('k', String(round))
-      const deleted = await session.delete('k')
-      expect(written.revision).toBeGreaterThan(highest)
-      highest = deleted.revision!
-      store = await given.reopen(store)
-    }
-  })
-  given.testUnless('reopen', 'conflicts are found against writers from before, and nobody has seen anything', async () => {
-    const store = await given.open()
-    const [ann, ben] = await writersIn(store, 'ann', 'ben')
-    await ann.write('k', '1')
-    await ben.read('k')
-    const again = await given.reopen(store)
-    const later = await again.resume(ann.namespace, { writer: { writerId: 'ben' } })
-    const { conflict } = await later.write('k', '2')
-    expect(conflict).toMatchObject({ rule: 'writer-change', previous: { writerId: 'ann' }, seenRevision: null })
-  })
+  given.testUnless(
+    'reopen',
+    'revisions go on rising after opening again, also where the highest belonged to something deleted',
+    async () => {
+      let store = await given.open()
+      const { namespace } = await store.init()
+      let highest = 0
+      for (let round = 0; round < 4; round += 1) {
+        const session = await store.resume(namespace)
+        const written = await session.write('k', String(round))
+        const deleted = await session.delete('k')
+        expect(written.revision).toBeGreaterThan(highest)
+        highest = deleted.revision!
+        store = await given.reopen(store)
+      }
+    },
+  )
+  given.testUnless(
+    'reopen',
+    'conflicts are found against writers from before, and nobody has seen anything',
+    async () => {
+      const store = await given.open()
+      const [ann, ben] = await writersIn(store, 'ann', 'ben')
+      await ann.write('k', '1')
+      await ben.read('k')
+      const again = await given.reopen(store)
+      const later = await again.resume(ann.namespace, { writer: { writerId: 'ben' } })
+      const { conflict } = await later.write('k', '2')
+      expect(conflict).toMatchObject({
+        rule: 'writer-change',
+        previous: { writerId: 'ann' },
+        seenRevision: null,
+      })
+    },
+  )
   given.testUnless('reopen', '`ifRevision` holds across opening again', async () => {
     const store = await given.open()
     const session = await store.init()

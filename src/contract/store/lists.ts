@@ -54,15 +54,21 @@ const PAGES: readonly Page[] = [
 ]
 
 function pages(given: Given): void {
-  given.test('a page has the keys with a prefix (of the text, not of the path), behind a name, up to a limit, in either direction', async () => {
-    const session = await filled(given, SORTED_KEYS)
-    for (const page of PAGES) {
-      const expected = pageOf(SORTED_KEYS, page)
-      expect(await session.list(page), JSON.stringify(page)).toEqual(expected)
-      const entries = await collect(session.entries(page))
-      expect(entries.map((entry) => entry.key), JSON.stringify(page)).toEqual(expected)
-    }
-  })
+  given.test(
+    'a page has the keys with a prefix (of the text, not of the path), behind a name, up to a limit, in either direction',
+    async () => {
+      const session = await filled(given, SORTED_KEYS)
+      for (const page of PAGES) {
+        const expected = pageOf(SORTED_KEYS, page)
+        expect(await session.list(page), JSON.stringify(page)).toEqual(expected)
+        const entries = await collect(session.entries(page))
+        expect(
+          entries.map((entry) => entry.key),
+          JSON.stringify(page),
+        ).toEqual(expected)
+      }
+    },
+  )
   given.test('an empty namespace has an empty list', async () => {
     const session = await given.session()
     expect(await session.list()).toEqual([])
@@ -77,7 +83,11 @@ function paging(given: Given): void {
     for (const reverse of [false, true]) {
       const found: string[] = []
       for (;;) {
-        const page = await session.list({ limit: 7, reverse, ...(found.length > 0 ? { after: found.at(-1) } : {}) })
+        const page = await session.list({
+          limit: 7,
+          reverse,
+          ...(found.length > 0 ? { after: found.at(-1) } : {}),
+        })
         found.push(...page)
         if (page.length < 7) break
       }
@@ -108,37 +118,48 @@ function content(given: Given): void {
 }
 
 function meanwhile(given: Given): void {
-  given.test('I4: entries given while others write have a value and a writer that belong together, each key at most once', async () => {
-    const [ann, ben] = await given.writers('ann', 'ben')
-    const keys = Array.from({ length: 40 }, (_, index) => `k${String(index).padStart(2, '0')}`)
-    await ann.batch(keys.map((key) => ({ write: key, value: 'ann' })))
-    let writing = true
-    const done = (async () => {
-      for (let round = 0; round < 20; round += 1) {
-        const session = round % 2 === 0 ? ben : ann
-        for (const key of keys.slice(0, 20)) await session.write(key, session.writer!.writerId!)
-        await session.delete('k10')
-        await session.write('k10', session.writer!.writerId!)
+  given.test(
+    'I4: entries given while others write have a value and a writer that belong together, each key at most once',
+    async () => {
+      const [ann, ben] = await given.writers('ann', 'ben')
+      const keys = Array.from({ length: 40 }, (_, index) => `k${String(index).padStart(2, '0')}`)
+      await ann.batch(keys.map((key) => ({ write: key, value: 'ann' })))
+      let writing = true
+      const done = (async () => {
+        for (let round = 0; round < 20; round += 1) {
+          const session = round % 2 === 0 ? ben : ann
+          for (const key of keys.slice(0, 20)) await session.write(key, session.writer!.writerId!)
+          await session.delete('k10')
+          await session.write('k10', session.writer!.writerId!)
+        }
+      })().finally(() => (writing = false))
+      while (writing) {
+        await nextTurn()
+        const entries: Entry[] = await collect(ann.entries())
+        const names = entries.map((entry) => entry.key).filter((key) => key !== 'k10')
+        expect(names).toEqual(keys.filter((key) => key !== 'k10'))
+        for (const entry of entries) {
+          expect(new TextDecoder().decode(entry.value)).toBe(entry.writer?.writerId)
+        }
       }
-    })().finally(() => (writing = false))
-    while (writing) {
-      await nextTurn()
-      const entries: Entry[] = await collect(ann.entries())
-      const names = entries.map((entry) => entry.key).filter((key) => key !== 'k10')
-      expect(names).toEqual(keys.filter((key) => key !== 'k10'))
-      for (const entry of entries) {
-        expect(new TextDecoder().decode(entry.value)).toBe(entry.writer?.writerId)
-      }
-    }
-    await done
-  })
+      await done
+    },
+  )
 }
 
 function refusing(given: Given): void {
   given.test('a page that makes no sense is misuse', async () => {
     const session = await given.session()
     const wrong: readonly unknown[] = [
-      ...[{ limit: -1 }, { limit: NaN }, { limit: 1.5 }, { limit: '1' }, { prefix: 1 }, { after: null }, { reverse: 1 }],
+      ...[
+        { limit: -1 },
+        { limit: NaN },
+        { limit: 1.5 },
+        { limit: '1' },
+        { prefix: 1 },
+        { after: null },
+        { reverse: 1 },
+      ],
       ...['a', 1, null, { prefix: 'a', offset: 1 }],
     ]
     for (const page of wrong) {

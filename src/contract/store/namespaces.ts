@@ -15,24 +15,30 @@ export function namespaces(given: Given): void {
 }
 
 function making(given: Given): void {
-  given.test('without a name a namespace gets a UUIDv7, and later ones sort behind earlier ones', async () => {
-    const first = await given.store().init()
-    const second = await given.store().init({ writer: { writerId: 'ann' } })
-    for (const { namespace } of [first, second]) {
-      expect(namespace).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
-    }
-    expect(second.namespace > first.namespace).toBe(true)
-    expect(second.writer).toEqual({ writerId: 'ann' })
-  })
-  given.test('`init` makes a namespace that `resume` then finds, and reopens one that is there, with its keys', async () => {
-    const name = `made-${(await given.session()).namespace}`
-    await refusal('NAMESPACE_NOT_FOUND', () => given.store().resume(name))
-    const session = await given.store().init(name)
-    expect(session.namespace).toBe(name)
-    await session.write('k', '1')
-    expect(await (await given.store().init(name)).read('k')).toBe('1')
-    expect(await (await given.store().resume(name)).read('k')).toBe('1')
-  })
+  given.test(
+    'without a name a namespace gets a UUIDv7, and later ones sort behind earlier ones',
+    async () => {
+      const first = await given.store().init()
+      const second = await given.store().init({ writer: { writerId: 'ann' } })
+      for (const { namespace } of [first, second]) {
+        expect(namespace).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+      }
+      expect(second.namespace > first.namespace).toBe(true)
+      expect(second.writer).toEqual({ writerId: 'ann' })
+    },
+  )
+  given.test(
+    '`init` makes a namespace that `resume` then finds, and reopens one that is there, with its keys',
+    async () => {
+      const name = `made-${(await given.session()).namespace}`
+      await refusal('NAMESPACE_NOT_FOUND', () => given.store().resume(name))
+      const session = await given.store().init(name)
+      expect(session.namespace).toBe(name)
+      await session.write('k', '1')
+      expect(await (await given.store().init(name)).read('k')).toBe('1')
+      expect(await (await given.store().resume(name)).read('k')).toBe('1')
+    },
+  )
   given.test('several `init` of one new name at the same moment all succeed', async () => {
     const store = await given.open()
     const sessions = await Promise.all(Array.from({ length: 10 }, () => store.init('same')))
@@ -63,17 +69,34 @@ function refusing(given: Given): void {
     resume: (store, name) => store.resume(name),
     remove: (store, name) => store.remove(name),
   }
-  const bad = ['', '.', '..', '/', 'a/b', '/a', 'a/', '../a', 'a\0b', '.agent_state', 'n'.repeat(201), 'ü'.repeat(101), ...LONE_SURROGATES]
-  given.test('a name that is no single, storable path component is INVALID_NAMESPACE, and nothing is made', async () => {
-    const store = await given.open()
-    for (const name of bad) {
-      for (const call of Object.values(calls)) {
-        const error = await refusal('INVALID_NAMESPACE', () => call(store, name))
-        expect(error.outcome).toBe('unchanged')
+  const bad = [
+    '',
+    '.',
+    '..',
+    '/',
+    'a/b',
+    '/a',
+    'a/',
+    '../a',
+    'a\0b',
+    '.agent_state',
+    'n'.repeat(201),
+    'ü'.repeat(101),
+    ...LONE_SURROGATES,
+  ]
+  given.test(
+    'a name that is no single, storable path component is INVALID_NAMESPACE, and nothing is made',
+    async () => {
+      const store = await given.open()
+      for (const name of bad) {
+        for (const call of Object.values(calls)) {
+          const error = await refusal('INVALID_NAMESPACE', () => call(store, name))
+          expect(error.outcome).toBe('unchanged')
+        }
       }
-    }
-    expect(await collect(store.namespaces())).toEqual([])
-  })
+      expect(await collect(store.namespaces())).toEqual([])
+    },
+  )
   given.test('a name that is not a string is a TypeError', async () => {
     for (const name of [null, 1, true, Symbol('n'), ['n']] as readonly unknown[]) {
       for (const call of Object.values(calls)) {
@@ -90,7 +113,14 @@ function listing(given: Given): void {
     const store = await given.open()
     const sorted = ['A', 'Z', 'a', 'a b', 'a-b', 'a0', 'aa', 'é', '～', '😀']
     await Promise.all([...sorted].reverse().map((name) => store.init(name)))
-    for (const page of [{}, { reverse: true }, { prefix: 'a' }, { after: 'a', limit: 2 }, { limit: 3 }, { prefix: 'a', after: 'a0', reverse: true }]) {
+    for (const page of [
+      {},
+      { reverse: true },
+      { prefix: 'a' },
+      { after: 'a', limit: 2 },
+      { limit: 3 },
+      { prefix: 'a', after: 'a0', reverse: true },
+    ]) {
       expect(await collect(store.namespaces(page)), JSON.stringify(page)).toEqual(pageOf(sorted, page))
     }
   })
@@ -126,7 +156,10 @@ function removing(given: Given): void {
   given.test('a removal publishes a deletion of every key, all with one revision', async () => {
     const [ann] = await given.writers('ann')
     const { revision } = await ann.write('a', '1')
-    await ann.batch([{ write: 'b', value: '2' }, { write: 'c/d', value: '3' }])
+    await ann.batch([
+      { write: 'b', value: '2' },
+      { write: 'c/d', value: '3' },
+    ])
     const changes = record(given.store().events, 'change', { namespace: ann.namespace })
     await given.store().remove(ann.namespace)
     await given.store().init(ann.namespace)
@@ -142,26 +175,32 @@ function removing(given: Given): void {
 }
 
 function removed(given: Given): void {
-  given.test('changing anything through a session whose namespace was removed is NAMESPACE_NOT_FOUND and makes nothing', async () => {
-    const store = await given.open()
-    const session = await store.init('gone')
-    await session.write('k', '1')
-    await store.remove('gone')
-    for (const act of [
-      () => session.write('k', '2'),
-      () => session.writeJson('k', 2),
-      () => session.delete('k'),
-      () => session.batch([{ write: 'k', value: '2' }]),
-      () => session.update('k', () => '2'),
-      () => session.writeHandoff({}),
-    ]) {
-      expect(await refusal('NAMESPACE_NOT_FOUND', act)).toMatchObject({ namespace: 'gone', outcome: 'unchanged' })
-    }
-    expect(await collect(store.namespaces())).toEqual([])
-    await store.init('gone')
-    await session.write('k', '3')
-    expect(await session.list()).toEqual(['k'])
-  })
+  given.test(
+    'changing anything through a session whose namespace was removed is NAMESPACE_NOT_FOUND and makes nothing',
+    async () => {
+      const store = await given.open()
+      const session = await store.init('gone')
+      await session.write('k', '1')
+      await store.remove('gone')
+      for (const act of [
+        () => session.write('k', '2'),
+        () => session.writeJson('k', 2),
+        () => session.delete('k'),
+        () => session.batch([{ write: 'k', value: '2' }]),
+        () => session.update('k', () => '2'),
+        () => session.writeHandoff({}),
+      ]) {
+        expect(await refusal('NAMESPACE_NOT_FOUND', act)).toMatchObject({
+          namespace: 'gone',
+          outcome: 'unchanged',
+        })
+      }
+      expect(await collect(store.namespaces())).toEqual([])
+      await store.init('gone')
+      await session.write('k', '3')
+      expect(await session.list()).toEqual(['k'])
+    },
+  )
   given.test('writes and a removal at the same moment: each write is either removed or refused', async () => {
     const store = await given.open()
     for (let round = 0; round < 10; round += 1) {

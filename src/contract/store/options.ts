@@ -12,7 +12,9 @@ export function options(given: Given): void {
 
 type Call = (store: Store, session: Session, options: object) => unknown
 
-const CALLS: Readonly<Record<string, { readonly call: Call; readonly takes: string; readonly wrong: string }>> = {
+const CALLS: Readonly<
+  Record<string, { readonly call: Call; readonly takes: string; readonly wrong: string }>
+> = {
   init: { call: (store, _, o) => store.init('unused', o), takes: 'conflictPolicy', wrong: 'conflictPolice' },
   'init without a name': { call: (store, _, o) => store.init(o), takes: 'writer', wrong: 'writter' },
   resume: { call: (store, s, o) => store.resume(s.namespace, o), takes: 'detect', wrong: 'detekt' },
@@ -29,30 +31,47 @@ const CALLS: Readonly<Record<string, { readonly call: Call; readonly takes: stri
   write: { call: (_, s, o) => s.write('k', 'x', o), takes: 'ifRevision', wrong: 'ifrevision' },
   writeJson: { call: (_, s, o) => s.writeJson('k', 1, o), takes: 'repairMetadata', wrong: 'repairMetdata' },
   delete: { call: (_, s, o) => s.delete('k', o), takes: 'seenRevision', wrong: 'seenRevison' },
-  update: { call: (_, s, o) => s.update('k', () => 'x', o), takes: 'conflictPolicy', wrong: 'conflict_policy' },
+  update: {
+    call: (_, s, o) => s.update('k', () => 'x', o),
+    takes: 'conflictPolicy',
+    wrong: 'conflict_policy',
+  },
   batch: { call: (_, s, o) => s.batch([{ write: 'k', value: 'x' }], o), takes: 'detect', wrong: 'detects' },
   'empty batch': { call: (_, s, o) => s.batch([], o), takes: 'detect', wrong: 'detec' },
   list: { call: (_, s, o) => s.list(o), takes: 'prefix', wrong: 'prefx' },
   entries: { call: (_, s, o) => collect(s.entries(o)), takes: 'after', wrong: 'aftr' },
-  watch: { call: (_, s, o) => s.watch(o)[Symbol.asyncIterator]().next(), takes: 'afterRevision', wrong: 'afterRevison' },
-  writeHandoff: { call: (_, s, o) => s.writeHandoff({}, o), takes: 'conflictPolicy', wrong: 'conflictpolicy' },
+  watch: {
+    call: (_, s, o) => s.watch(o)[Symbol.asyncIterator]().next(),
+    takes: 'afterRevision',
+    wrong: 'afterRevison',
+  },
+  writeHandoff: {
+    call: (_, s, o) => s.writeHandoff({}, o),
+    takes: 'conflictPolicy',
+    wrong: 'conflictpolicy',
+  },
   readHandoff: { call: (_, s, o) => s.readHandoff(o), takes: 'signal', wrong: 'signall' },
 }
 
 function misspelt(given: Given): void {
-  given.test('an unknown option is a TypeError that names it and the closest known one, and nothing changes', async () => {
-    const session = await given.session()
-    for (const [name, { call, takes, wrong }] of Object.entries(CALLS)) {
-      const error = await misuse(() => call(given.store(), session, { [wrong]: true })).catch((cause: unknown) => {
-        throw new Error(`${name} with ${wrong}`, { cause })
-      })
-      expect(error, name).toBeInstanceOf(TypeError)
-      expect(error.message, name).toContain(wrong)
-      expect(error.message, name).toContain(takes)
-    }
-    expect(given.store().state).toBe('open')
-    expect(await session.list()).toEqual([])
-  })
+  given.test(
+    'an unknown option is a TypeError that names it and the closest known one, and nothing changes',
+    async () => {
+      const session = await given.session()
+      for (const [name, { call, takes, wrong }] of Object.entries(CALLS)) {
+        const error = await misuse(() => call(given.store(), session, { [wrong]: true })).catch(
+          (cause: unknown) => {
+            throw new Error(`${name} with ${wrong}`, { cause })
+          },
+        )
+        expect(error, name).toBeInstanceOf(TypeError)
+        expect(error.message, name).toContain(wrong)
+        expect(error.message, name).toContain(takes)
+      }
+      expect(given.store().state).toBe('open')
+      expect(await session.list()).toEqual([])
+    },
+  )
 }
 
 function misplaced(given: Given): void {
@@ -89,7 +108,9 @@ function undefinedOptions(given: Given): void {
     const narrow = session.with({ ...nothing, writer: undefined, repairMetadata: undefined })
     expect(narrow.writer).toEqual({ writerId: 'ann' })
     await narrow.write('k', '1', { ...nothing, ifRevision: undefined, seenRevision: undefined })
-    expect(await narrow.list({ prefix: undefined, after: undefined, limit: undefined, reverse: undefined })).toEqual(['k'])
+    expect(
+      await narrow.list({ prefix: undefined, after: undefined, limit: undefined, reverse: undefined }),
+    ).toEqual(['k'])
     const other = session.with({ writer: { writerId: 'ben' }, conflictPolicy: undefined })
     await expect(other.write('k', '2', undefined)).rejects.toMatchObject({ code: 'CONFLICT' })
   })

@@ -15,19 +15,26 @@ export function policies(given: Given): void {
 
 function goingThrough(given: Given): void {
   for (const conflictPolicy of ['ignore', 'warn'] as const) {
-    given.test(`${conflictPolicy}: a conflicting write or delete takes place, and its result has the conflict`, async () => {
-      const warnings = record(given.store().events, 'warning')
-      const [ann, ben] = await given.writers('ann', 'ben')
-      await ann.write('k', '1')
-      const written = await ben.write('k', '2', { conflictPolicy })
-      expect(written.conflict).toMatchObject({ current: { writerId: 'ben' }, previous: { writerId: 'ann' } })
-      expect(await ann.stat('k')).toMatchObject({ revision: written.revision, writer: { writerId: 'ben' } })
-      const deleted = await ann.delete('k', { conflictPolicy })
-      expect(deleted).toMatchObject({ deleted: true, conflict: { current: { writerId: 'ann' } } })
-      expect(await ben.read('k')).toBeNull()
-      if (conflictPolicy === 'warn') await warnings.until((warning) => warning.message.includes(ann.namespace))
-      warnings.stop()
-    })
+    given.test(
+      `${conflictPolicy}: a conflicting write or delete takes place, and its result has the conflict`,
+      async () => {
+        const warnings = record(given.store().events, 'warning')
+        const [ann, ben] = await given.writers('ann', 'ben')
+        await ann.write('k', '1')
+        const written = await ben.write('k', '2', { conflictPolicy })
+        expect(written.conflict).toMatchObject({
+          current: { writerId: 'ben' },
+          previous: { writerId: 'ann' },
+        })
+        expect(await ann.stat('k')).toMatchObject({ revision: written.revision, writer: { writerId: 'ben' } })
+        const deleted = await ann.delete('k', { conflictPolicy })
+        expect(deleted).toMatchObject({ deleted: true, conflict: { current: { writerId: 'ann' } } })
+        expect(await ben.read('k')).toBeNull()
+        if (conflictPolicy === 'warn')
+          await warnings.until((warning) => warning.message.includes(ann.namespace))
+        warnings.stop()
+      },
+    )
   }
   given.test('a warning names the key and both writers, and never shows values', async () => {
     const [ann, ben] = await given.writers('writer-ann', 'writer-ben')
@@ -43,32 +50,40 @@ function goingThrough(given: Given): void {
 }
 
 function refused(given: Given): void {
-  given.test('error: CONFLICT with both identities, and nothing changes: value, writer, revision, list', async () => {
-    const [ann, ben] = await given.writers('ann', 'ben')
-    const changes = record(given.store().events, 'change', { namespace: ann.namespace })
-    await ann.write('k', '1')
-    const before = await ann.entry('k')
-    for (const act of [
-      () => ben.write('k', 'secret-value', { conflictPolicy: 'error' }),
-      () => ben.delete('k', { conflictPolicy: 'error' }),
-      () => ben.update('k', () => 'secret-value', { conflictPolicy: 'error', detect: 'writer-change' }),
-      () => ben.with({}).writeJson('k', 'secret-value', { conflictPolicy: 'error' }),
-    ]) {
-      const error = await refusal('CONFLICT', act)
-      expect(error).toMatchObject({ outcome: 'unchanged', retryable: false, namespace: ann.namespace, key: 'k' })
-      expect(error.conflict).toMatchObject({
-        current: { writerId: 'ben' },
-        previous: { writerId: 'ann' },
-        previousRevision: before!.revision,
-      })
-      for (const part of ["'k'", "'ann'", "'ben'"]) expect(error.message).toContain(part)
-      expect(error.message).not.toContain('secret')
-    }
-    expect(await ann.entry('k')).toEqual(before)
-    await ann.write('marker', '')
-    await changes.until((change) => change.key === 'marker')
-    expect(changes.items.length).toBe(2)
-  })
+  given.test(
+    'error: CONFLICT with both identities, and nothing changes: value, writer, revision, list',
+    async () => {
+      const [ann, ben] = await given.writers('ann', 'ben')
+      const changes = record(given.store().events, 'change', { namespace: ann.namespace })
+      await ann.write('k', '1')
+      const before = await ann.entry('k')
+      for (const act of [
+        () => ben.write('k', 'secret-value', { conflictPolicy: 'error' }),
+        () => ben.delete('k', { conflictPolicy: 'error' }),
+        () => ben.update('k', () => 'secret-value', { conflictPolicy: 'error', detect: 'writer-change' }),
+        () => ben.with({}).writeJson('k', 'secret-value', { conflictPolicy: 'error' }),
+      ]) {
+        const error = await refusal('CONFLICT', act)
+        expect(error).toMatchObject({
+          outcome: 'unchanged',
+          retryable: false,
+          namespace: ann.namespace,
+          key: 'k',
+        })
+        expect(error.conflict).toMatchObject({
+          current: { writerId: 'ben' },
+          previous: { writerId: 'ann' },
+          previousRevision: before!.revision,
+        })
+        for (const part of ["'k'", "'ann'", "'ben'"]) expect(error.message).toContain(part)
+        expect(error.message).not.toContain('secret')
+      }
+      expect(await ann.entry('k')).toEqual(before)
+      await ann.write('marker', '')
+      await changes.until((change) => change.key === 'marker')
+      expect(changes.items.length).toBe(2)
+    },
+  )
 }
 
 function defaults(given: Given): void {
@@ -99,28 +114,36 @@ function defaults(given: Given): void {
 }
 
 function races(given: Given): void {
-  given.test('of several writers under `error` who write the same new key at the same moment, exactly one succeeds', async () => {
-    const writers = await given.writers('ann', 'ben', 'cid', 'dan', 'eve')
-    for (let round = 0; round < 40; round += 1) {
-      const key = `k${round}`
-      const settled = await Promise.allSettled(
-        writers.map((session) => session.write(key, session.writer!.writerId!, { conflictPolicy: 'error' })),
-      )
-      const winners = settled.flatMap((result, index) => (result.status === 'fulfilled' ? [index] : []))
-      expect(winners.length).toBe(1)
-      expect(await writers[0].read(key)).toBe(writers[winners[0]!]!.writer!.writerId)
-    }
-  })
-  given.test('of several who read a key and then write it at the same moment under `error`, exactly one succeeds', async () => {
-    const writers = await given.writers('ann', 'ben', 'cid', 'dan')
-    for (let round = 0; round < 20; round += 1) {
-      await Promise.all(writers.map((session) => session.read('k')))
-      const settled = await Promise.allSettled(
-        writers.map((session) => session.write('k', `${round}`, { conflictPolicy: 'error' })),
-      )
-      expect(settled.filter((result) => result.status === 'fulfilled').length).toBe(1)
-    }
-  })
+  given.test(
+    'of several writers under `error` who write the same new key at the same moment, exactly one succeeds',
+    async () => {
+      const writers = await given.writers('ann', 'ben', 'cid', 'dan', 'eve')
+      for (let round = 0; round < 40; round += 1) {
+        const key = `k${round}`
+        const settled = await Promise.allSettled(
+          writers.map((session) =>
+            session.write(key, session.writer!.writerId!, { conflictPolicy: 'error' }),
+          ),
+        )
+        const winners = settled.flatMap((result, index) => (result.status === 'fulfilled' ? [index] : []))
+        expect(winners.length).toBe(1)
+        expect(await writers[0].read(key)).toBe(writers[winners[0]!]!.writer!.writerId)
+      }
+    },
+  )
+  given.test(
+    'of several who read a key and then write it at the same moment under `error`, exactly one succeeds',
+    async () => {
+      const writers = await given.writers('ann', 'ben', 'cid', 'dan')
+      for (let round = 0; round < 20; round += 1) {
+        await Promise.all(writers.map((session) => session.read('k')))
+        const settled = await Promise.allSettled(
+          writers.map((session) => session.write('k', `${round}`, { conflictPolicy: 'error' })),
+        )
+        expect(settled.filter((result) => result.status === 'fulfilled').length).toBe(1)
+      }
+    },
+  )
 }
 
 function events(given: Given): void {

@@ -19,19 +19,31 @@ function identities(given: Given): void {
     [{ workerId: 'k' }, { writerId: 'k', workerId: 'k' }],
     [{ stageId: 's' }, { writerId: 's', stageId: 's' }],
     [{ sessionId: 'x' }, { writerId: 'x', sessionId: 'x' }],
-    [{ sessionId: 'x', stageId: 's', workerId: 'k' }, { writerId: 'k', sessionId: 'x', stageId: 's', workerId: 'k' }],
-    [{ sessionId: 'x', stageId: 's' }, { writerId: 's', sessionId: 'x', stageId: 's' }],
-    [{ writerId: '', workerId: 'k' }, { writerId: '', workerId: 'k' }],
+    [
+      { sessionId: 'x', stageId: 's', workerId: 'k' },
+      { writerId: 'k', sessionId: 'x', stageId: 's', workerId: 'k' },
+    ],
+    [
+      { sessionId: 'x', stageId: 's' },
+      { writerId: 's', sessionId: 'x', stageId: 's' },
+    ],
+    [
+      { writerId: '', workerId: 'k' },
+      { writerId: '', workerId: 'k' },
+    ],
   ]
-  given.test('an identity without `writerId` takes it from worker, stage or session, in this order; an empty one is anonymous', async () => {
-    for (const [writer, expected] of cases) {
-      const session = await given.session({ writer })
-      expect(session.writer).toEqual(expected)
-      await session.write('k', '1')
-      expect((await session.stat('k'))?.writer ?? null).toEqual(expected)
-      expect((await session.entry('k'))?.writer ?? null).toEqual(expected)
-    }
-  })
+  given.test(
+    'an identity without `writerId` takes it from worker, stage or session, in this order; an empty one is anonymous',
+    async () => {
+      for (const [writer, expected] of cases) {
+        const session = await given.session({ writer })
+        expect(session.writer).toEqual(expected)
+        await session.write('k', '1')
+        expect((await session.stat('k'))?.writer ?? null).toEqual(expected)
+        expect((await session.entry('k'))?.writer ?? null).toEqual(expected)
+      }
+    },
+  )
   given.test('a writer is stored as it is: any text, also one that looks like something else', async () => {
     for (const writerId of ['', ' w ', '__proto__', '"quoted"\n', 'ü😀', 'null', 'w'.repeat(1000)]) {
       const session = await given.session({ writer: { writerId } })
@@ -43,7 +55,9 @@ function identities(given: Given): void {
 
 function remembered(given: Given): void {
   given.test('a named write replaces the stored identity as a whole', async () => {
-    const first = await given.session({ writer: { writerId: 'ann', stageId: 's', sessionId: 'x', workerId: 'k' } })
+    const first = await given.session({
+      writer: { writerId: 'ann', stageId: 's', sessionId: 'x', workerId: 'k' },
+    })
     const second = first.with({ writer: { writerId: 'ben' } })
     await first.write('k', '1')
     await second.write('k', '2')
@@ -75,7 +89,16 @@ function remembered(given: Given): void {
 
 function refusing(given: Given): void {
   given.test('a writer of a wrong shape is a TypeError', async () => {
-    const wrong: readonly unknown[] = ['ann', 1, true, [], null, { writerId: 1 }, { writerId: null }, { stageId: {} }]
+    const wrong: readonly unknown[] = [
+      'ann',
+      1,
+      true,
+      [],
+      null,
+      { writerId: 1 },
+      { writerId: null },
+      { stageId: {} },
+    ]
     for (const writer of wrong) {
       const error = await misuse(() => given.store().init({ writer: writer as Writer }))
       expect(error, JSON.stringify(writer)).toBeInstanceOf(TypeError)

@@ -12,18 +12,21 @@ export function writes(given: Given): void {
 }
 
 function revisions(given: Given): void {
-  given.test('every change has a higher revision than all before it in its namespace, also after deletes and for equal values', async () => {
-    const [ann, ben] = await given.writers('ann', 'ben')
-    const found: (number | null)[] = []
-    for (const key of ['a', 'b', 'a', 'c/d', 'a']) {
-      found.push((await ann.write(key, 'same')).revision)
-      found.push((await ben.delete(key)).revision)
-      found.push((await ben.write(key, 'same')).revision)
-      found.push((await ben.write(key, 'same')).revision)
-    }
-    expect(found.every((revision) => Number.isSafeInteger(revision))).toBe(true)
-    expect(found).toEqual([...new Set(found)].sort((one, two) => one! - two!))
-  })
+  given.test(
+    'every change has a higher revision than all before it in its namespace, also after deletes and for equal values',
+    async () => {
+      const [ann, ben] = await given.writers('ann', 'ben')
+      const found: (number | null)[] = []
+      for (const key of ['a', 'b', 'a', 'c/d', 'a']) {
+        found.push((await ann.write(key, 'same')).revision)
+        found.push((await ben.delete(key)).revision)
+        found.push((await ben.write(key, 'same')).revision)
+        found.push((await ben.write(key, 'same')).revision)
+      }
+      expect(found.every((revision) => Number.isSafeInteger(revision))).toBe(true)
+      expect(found).toEqual([...new Set(found)].sort((one, two) => one! - two!))
+    },
+  )
   given.test('the revision of an entry is that of its last change', async () => {
     const session = await given.session()
     const first = await session.write('a', '1')
@@ -40,22 +43,25 @@ function revisions(given: Given): void {
 }
 
 function deletes(given: Given): void {
-  given.test('deleting is idempotent: what is missing has no revision, no event and no conflict', async () => {
-    const [ann, ben] = await given.writers('ann', 'ben')
-    const changes = record(given.store().events, 'change', { namespace: ann.namespace })
-    const conflicts = record(given.store().events, 'conflict', { namespace: ann.namespace })
-    await ann.write('k', '1')
-    const deleted = await ann.delete('k')
-    expect(deleted).toEqual({ key: 'k', deleted: true, revision: deleted.revision, conflict: null })
-    for (const session of [ann, ben]) {
-      const again = await session.delete('k', { conflictPolicy: 'error' })
-      expect(again).toEqual({ key: 'k', deleted: false, revision: null, conflict: null })
-    }
-    await ann.write('marker', '')
-    await changes.until((change) => change.key === 'marker')
-    expect(changes.items.map((change) => change.kind)).toEqual(['write', 'delete', 'write'])
-    expect(conflicts.items).toEqual([])
-  })
+  given.test(
+    'deleting is idempotent: what is missing has no revision, no event and no conflict',
+    async () => {
+      const [ann, ben] = await given.writers('ann', 'ben')
+      const changes = record(given.store().events, 'change', { namespace: ann.namespace })
+      const conflicts = record(given.store().events, 'conflict', { namespace: ann.namespace })
+      await ann.write('k', '1')
+      const deleted = await ann.delete('k')
+      expect(deleted).toEqual({ key: 'k', deleted: true, revision: deleted.revision, conflict: null })
+      for (const session of [ann, ben]) {
+        const again = await session.delete('k', { conflictPolicy: 'error' })
+        expect(again).toEqual({ key: 'k', deleted: false, revision: null, conflict: null })
+      }
+      await ann.write('marker', '')
+      await changes.until((change) => change.key === 'marker')
+      expect(changes.items.map((change) => change.kind)).toEqual(['write', 'delete', 'write'])
+      expect(conflicts.items).toEqual([])
+    },
+  )
   given.test('a deleted key is missing everywhere and can be written again', async () => {
     const session = await given.session()
     await session.batch([
@@ -89,7 +95,8 @@ function order(given: Given): void {
     for (let index = 0; index < 300; index += 1) {
       const session = index % 2 === 0 ? ann : ben
       if (index % 7 === 3) calls.push(session.delete('k'))
-      else if (index % 7 === 5) calls.push(session.batch([{ write: 'k', value: String(index) }]).then(([one]) => one))
+      else if (index % 7 === 5)
+        calls.push(session.batch([{ write: 'k', value: String(index) }]).then(([one]) => one))
       else calls.push(session.write('k', String(index)))
     }
     const results = (await Promise.all(calls)).map((result) => result.revision)
@@ -97,21 +104,24 @@ function order(given: Given): void {
     expect(new Set(results).size).toBe(results.length)
     expect(await ann.read('k')).toBe('299')
   })
-  given.test('I3: change events of a namespace come in commit order, and every acknowledged change has one', async () => {
-    const [ann, ben, cid] = await given.writers('ann', 'ben', 'cid')
-    const changes = record(given.store().events, 'change', { namespace: ann.namespace })
-    const results: WriteResult[] = []
-    const calls: Promise<unknown>[] = []
-    for (let index = 0; index < 200; index += 1) {
-      const session = [ann, ben, cid][index % 3]!
-      calls.push(session.write(`k${index % 11}`, String(index)).then((result) => results.push(result)))
-    }
-    await Promise.all(calls)
-    const last = await ann.write('marker', '')
-    await changes.until((change) => change.revision === last.revision)
-    const expected = [...results, last].map((result) => result.revision).sort((one, two) => one - two)
-    expect(changes.items.map((change) => change.revision)).toEqual(expected)
-  })
+  given.test(
+    'I3: change events of a namespace come in commit order, and every acknowledged change has one',
+    async () => {
+      const [ann, ben, cid] = await given.writers('ann', 'ben', 'cid')
+      const changes = record(given.store().events, 'change', { namespace: ann.namespace })
+      const results: WriteResult[] = []
+      const calls: Promise<unknown>[] = []
+      for (let index = 0; index < 200; index += 1) {
+        const session = [ann, ben, cid][index % 3]!
+        calls.push(session.write(`k${index % 11}`, String(index)).then((result) => results.push(result)))
+      }
+      await Promise.all(calls)
+      const last = await ann.write('marker', '')
+      await changes.until((change) => change.revision === last.revision)
+      const expected = [...results, last].map((result) => result.revision).sort((one, two) => one - two)
+      expect(changes.items.map((change) => change.revision)).toEqual(expected)
+    },
+  )
   given.test('namespaces are independent: the same key in two of them is two entries', async () => {
     const [one, two] = await Promise.all([given.session(), given.session()])
     await Promise.all([one.write('k', 'one'), two.write('k', 'two')])
@@ -152,20 +162,24 @@ function visibility(given: Given): void {
     stop()
     expect(await Promise.all(seen)).toEqual(Array.from({ length: 51 }, () => true))
   })
-  given.test('I4: value, revision and writer of an entry always belong together, also while several write', async () => {
-    const sessions = await given.writers('ann', 'ben', 'cid')
-    let writing = true
-    const writers = sessions.map(async (session) => {
-      for (let round = 0; round < 100; round += 1) await session.write('k', session.writer!.writerId!.repeat(round + 1))
-    })
-    const done = Promise.all(writers).finally(() => (writing = false))
-    while (writing) {
-      await nextTurn()
-      const entry = await sessions[0].entry('k')
-      if (entry === null) continue
-      expect(entry.size).toBe(entry.value.byteLength)
-      expect(new TextDecoder().decode(entry.value)).toMatch(new RegExp(`^(${entry.writer?.writerId})+$`))
-    }
-    await done
-  })
+  given.test(
+    'I4: value, revision and writer of an entry always belong together, also while several write',
+    async () => {
+      const sessions = await given.writers('ann', 'ben', 'cid')
+      let writing = true
+      const writers = sessions.map(async (session) => {
+        for (let round = 0; round < 100; round += 1)
+          await session.write('k', session.writer!.writerId!.repeat(round + 1))
+      })
+      const done = Promise.all(writers).finally(() => (writing = false))
+      while (writing) {
+        await nextTurn()
+        const entry = await sessions[0].entry('k')
+        if (entry === null) continue
+        expect(entry.size).toBe(entry.value.byteLength)
+        expect(new TextDecoder().decode(entry.value)).toMatch(new RegExp(`^(${entry.writer?.writerId})+$`))
+      }
+      await done
+    },
+  )
 }
