@@ -18,17 +18,20 @@ import type {
 } from '../backend.js'
 import { nodeFileSystem, type FileSystem } from './file-system.js'
 import { openRoot, type OpenRoot } from './open-root.js'
+import { acquireRootLock } from './root-lock.js'
 import { WorkerPools, type TaskRunner } from './task-runner.js'
 
-/** What tests put in the place of the disk, the workers and the store's id. */
+/** What tests put in the place of the disk, the lock, the workers and the store's id. */
 export interface FileBackendParts {
   readonly fs: FileSystem
+  readonly acquireLock: typeof acquireRootLock
   readonly runner: (workers: number, workerUrl: URL | null) => TaskRunner
   readonly newStoreId: () => string
 }
 
 const PARTS: FileBackendParts = {
   fs: nodeFileSystem,
+  acquireLock: acquireRootLock,
   runner: (workers, workerUrl) => new WorkerPools(workers, workerUrl),
   newStoreId: uuidv4,
 }

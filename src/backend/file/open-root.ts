@@ -21,7 +21,6 @@ import type { StoreLayout } from './layout.js'
 import { Materializer } from './materializer.js'
 import { probeNameFolding } from './name-folding.js'
 import { readJournal, type FoundJournal } from './recovery.js'
-import { acquireRootLock } from './root-lock.js'
 import { prepareFormat, prepareRoot } from './root.js'
 import { listSegments, SEGMENT_BYTES, type SegmentFile } from './segment.js'
 import { SpaceWait } from './space-wait.js'
@@ -55,14 +54,14 @@ export async function openRoot(
 
 async function startRoot(
   settings: FileSettings,
-  { fs, runner: startRunner, newStoreId }: FileBackendParts,
+  { fs, acquireLock, runner: startRunner, newStoreId }: FileBackendParts,
   host: BackendHost,
   cleanups: Cleanup[],
 ): Promise<OpenRoot> {
   const { mode, ownerWaitMs } = settings
   const prepared = prepareRoot(fs, settings.root, mode)
   const { root, layout } = prepared
-  const lock = await acquireRootLock(fs, { path: layout.lock, fileMode: mode.file, ownerWaitMs })
+  const lock = await acquireLock(fs, { path: layout.lock, fileMode: mode.file, ownerWaitMs })
   cleanups.push(() => lock.release())
   const storeId = prepareFormat(fs, prepared, mode, newStoreId)
   sweepTemporaries(fs, layout)
