@@ -7,7 +7,7 @@ function main(): void {
   const program = new Command('agent-state')
     .description('Durable, conflict-aware state for swarms of AI agents, kept as plain files.')
     .exitOverride()
-    .addCommand(replayCommand())
+  for (const command of [replayCommand()]) program.addCommand(command.copyInheritedSettings(program))
   program.parseAsync().then(
     () => {},
     (error: unknown) => {

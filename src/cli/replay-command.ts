@@ -25,7 +25,7 @@ on from what is durable. At the end every file is compared with the history's he
 
   executable       a plain file
   symlink          a file that holds the link's target
-  submodule        a file that holds the id of its commit (from a trace: an empty file)
+  submodule        a file that holds the id of its commit (from a trace: its made-up content)
   rename           a deletion and a new file, in one batch if both are in one namespace
   odd names        what no key may be called, or what begins with %, becomes %= and its encodeName()
   left out         paths that are not UTF-8, or with a name too long for a key; they are reported
@@ -61,7 +61,7 @@ async function run(path: string | undefined, options: Options): Promise<void> {
   const status = statusLine(process.stderr)
   const abort = new AbortController()
   const interrupt = (): void => abort.abort()
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt)
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
   try {
     const { root, kills, seed, inFlight, limit } = options
     const onProgress = showProgress(status, kills)
