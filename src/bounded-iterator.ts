@@ -1,3 +1,5 @@
+import { onAbort } from './abort.js'
+
 /**
  * BoundedIterator owns the items between somebody who produces them at his own pace and one consumer. The producer
  * never waits; when the buffer is full, `push` says so and the producer decides what that means (I9). `next` never
@@ -23,24 +25,18 @@ export class BoundedIterator<T> implements AsyncIterableIterator<T, undefined> {
   readonly #hooks: IteratorHooks<T>
   readonly #buffer: T[] = []
   readonly #waiters: Waiter<T>[] = []
-  readonly #detach: () => void
+  #detach: () => void = () => {}
   #ending: Ending = { kind: 'open' }
   #closed = false
 
   constructor(itemsMax: number, hooks: IteratorHooks<T>, signal: AbortSignal | undefined) {
     this.#itemsMax = itemsMax
     this.#hooks = hooks
-    if (signal === undefined) {
-      this.#detach = () => {}
-      return
-    }
-    const abort = (): void => {
+    if (signal === undefined) return
+    this.#detach = onAbort(signal, () => {
       this.#buffer.length = 0
       this.fail(signal.reason)
-    }
-    signal.addEventListener('abort', abort, { once: true })
-    this.#detach = () => signal.removeEventListener('abort', abort)
-    if (signal.aborted) abort()
+    })
   }
 
   get isFull(): boolean {

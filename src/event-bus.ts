@@ -5,6 +5,7 @@
  */
 import { EventEmitter } from 'eventemitter3'
 import type { EventMap, Events, Filter } from './api.js'
+import { onAbort } from './abort.js'
 import { BoundedIterator } from './bounded-iterator.js'
 import { checkFunction } from './check-options.js'
 import { checkFilter } from './options.js'
@@ -113,12 +114,12 @@ export class EventBus implements Events {
       deliver(typed)
     }
     this.#emitter.on(type, listener)
-    const unsubscribe = (): void => {
-      this.#emitter.off(type, listener)
-      signal?.removeEventListener('abort', unsubscribe)
+    const off = (): void => void this.#emitter.off(type, listener)
+    const detach = signal === undefined ? null : onAbort(signal, off)
+    return () => {
+      off()
+      detach?.()
     }
-    signal?.addEventListener('abort', unsubscribe, { once: true })
-    return unsubscribe
   }
 
   #guard<T extends Type>(type: T, listener: (event: EventMap[T]) => unknown): (event: EventMap[T]) => void {

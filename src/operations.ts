@@ -50,6 +50,9 @@ function toOperation(
   const isWrite = 'write' in operation && operation.write !== undefined
   const isDelete = 'delete' in operation && operation.delete !== undefined
   if (isWrite === isDelete) throw new TypeError('an operation has either write and value, or delete')
+  if (isDelete && 'value' in operation && operation.value !== undefined) {
+    throw new TypeError('an operation that deletes has no value')
+  }
   const key = normalizeKey(
     isWrite ? operation.write : (operation as { delete: string }).delete,
     limits.keyBytesMax,

@@ -109,7 +109,9 @@ export class LocalSession implements Session {
   }
 
   async entry(key: string, options?: Wait): Promise<Entry | null> {
-    return this.#entry(this.#key(key), options)
+    const normalized = this.#key(key)
+    const found = await this.#read(normalized, options)
+    return found === null ? null : entryOf(normalized, found)
   }
 
   async stat(key: string, options?: Wait): Promise<Stat | null> {
@@ -196,8 +198,14 @@ export class LocalSession implements Session {
     const keys = await this.list(page)
     const wait = page?.signal === undefined ? undefined : { signal: page.signal }
     for (let i = 0; i < keys.length; i += READ_AHEAD) {
-      const entries = await Promise.all(keys.slice(i, i + READ_AHEAD).map((key) => this.#entry(key, wait)))
-      for (const entry of entries) if (entry !== null) yield entry
+      const ahead = keys.slice(i, i + READ_AHEAD).map((key) => this.#find(key, wait))
+      for (const [index, found] of (await Promise.all(ahead)).entries()) {
+        if (found === null) continue
+        const key = keys[i + index]!
+        // What was read ahead counts as seen when it is given.
+        this.#seen?.set(key, found.head.revision)
+        yield entryOf(key, found)
+      }
     }
   }
 
@@ -257,10 +265,12 @@ export class LocalSession implements Session {
   ): Promise<WriteResult | DeleteResult | null> {
     const terms = resolveUpdateOptions(this.#defaults, options)
     return this.#coordinator.update(this.namespace, key, terms.signal, {
-      decide,
+      decide: (found) => {
+        this.#seen?.set(key, found === null ? null : found.head.revision)
+        return decide(found)
+      },
       submit: (value, found) => {
         const revision = found === null ? null : found.head.revision
-        this.#seen?.set(key, revision)
         const conditions = { ifRevision: revision, seen: revision }
         if (value === null) return this.#submit({ kind: 'delete', key, ...conditions }, 0, terms)
         const taken = takeValue(value, key, this.#coordinator.limits.valueBytesMax)
@@ -282,15 +292,12 @@ export class LocalSession implements Session {
     }
   }
 
-  async #entry(key: string, options: Wait | undefined): Promise<Entry | null> {
-    const found = await this.#read(key, options)
-    return found === null ? null : { ...statOf(key, found.head), value: bytesOf(found.value) }
+  async #find(key: string, options: Wait | undefined): Promise<Found | null> {
+    return this.#coordinator.read(this.namespace, key, this.#signal(options))
   }
 
   async #read(key: string, options: Wait | undefined): Promise<Found | null> {
-    const signal = this.#signal(options)
-    if (signal?.aborted === true) throw signal.reason
-    const reading = this.#coordinator.read(this.namespace, key, signal)
+    const reading = this.#coordinator.read(this.namespace, key, this.#signal(options))
     const found = reading instanceof Promise ? await reading : reading
     this.#seen?.set(key, found === null ? null : found.head.revision)
     return found
@@ -317,6 +324,10 @@ export class LocalSession implements Session {
 function statOf(key: string, head: Head): Stat {
   const { revision, writer, size, updatedAtMs, external } = head
   return { key, revision, writer, size, updatedAtMs, external }
+}
+
+function entryOf(key: string, { head, value }: Found): Entry {
+  return { ...statOf(key, head), value: bytesOf(value) }
 }
 
 function isSchema(value: unknown): value is Schema {

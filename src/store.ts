@@ -4,8 +4,9 @@
  */
 import { v7 as uuidv7 } from 'uuid'
 import type { CloseOptions, Defaults, Events, OpenOptions, Page, Session, Store, Wait } from './api.js'
+import { orAborted } from './abort.js'
 import type { Backend } from './backend/backend.js'
-import { Coordinator, orAborted } from './coordinator/coordinator.js'
+import { Coordinator } from './coordinator/coordinator.js'
 import { stateError } from './errors.js'
 import { EventBus } from './event-bus.js'
 import { validateNamespace } from './namespace.js'

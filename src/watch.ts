@@ -2,8 +2,9 @@
  * Watch owns one iterator over the changes of a namespace. It subscribes when it is made, so nothing that happens from
  * then on is missed; what is there already (`initial`, `afterRevision`) is put in front of it.
  *
- * - Items come in commit order; after an `initial` item with revision r, changes of that key up to r are left out.
+ * - Items come in commit order; after an item in front with revision r, changes of that key up to r are left out.
  * - At the bound of its buffer the watch fails with `WATCH_OVERFLOW` after what is buffered: a gap is never silent (I9).
+ *   `lastRevision` is the last one of which every change was buffered, so a watch after it leaves nothing out.
  */
 import type { Change, WatchItem, WatchOptions } from './api.js'
 import { BoundedIterator } from './bounded-iterator.js'
@@ -25,8 +26,13 @@ class Watch implements WatchIterable {
   readonly #front: AsyncGenerator<WatchItem, undefined>
   /** Revision of each key as it was put in front; not needed any more once a later change has come. */
   readonly #reported = new Map<string, number>()
+  /** Changes after `afterRevision`, as far as they were known when the watch was made; what is thrown is kept as well. */
+  readonly #past: () => readonly Change[] | null
   #frontDone = false
-  #lastRevision = 0
+  /** Highest revision that was given, and the two last different ones that were buffered. */
+  #givenRevision = 0
+  #bufferedRevision = 0
+  #wholeRevision = 0
   #unsubscribe: () => void = () => {}
 
   constructor(coordinator: Coordinator, namespace: string, options: WatchOptions) {
@@ -39,6 +45,7 @@ class Watch implements WatchIterable {
       options.signal,
     )
     if (options.signal?.aborted !== true) this.#subscribe()
+    this.#past = this.#takePast(options.afterRevision)
     this.#front = this.#whatIsThere()
   }
 
@@ -54,8 +61,8 @@ class Watch implements WatchIterable {
       const { key, revision } = item.value
       const reported = this.#reported.get(key)
       if (reported !== undefined && revision <= reported) continue
-      if (revision > this.#lastRevision) this.#reported.clear()
-      this.#lastRevision = revision
+      if (revision > this.#givenRevision) this.#reported.clear()
+      this.#givenRevision = revision
       return item
     }
   }
@@ -96,15 +103,32 @@ class Watch implements WatchIterable {
 
   #changed(change: Change): void {
     const { prefix } = this.#options
+    if (change.revision !== this.#bufferedRevision) {
+      this.#wholeRevision = this.#bufferedRevision
+      this.#bufferedRevision = change.revision
+    }
     if (prefix !== undefined && !change.key.startsWith(prefix)) return
     if (this.#changes.push({ type: 'change', ...change })) return
     const max = this.#coordinator.limits.eventBufferMax
     this.#changes.fail(
       stateError('WATCH_OVERFLOW', `a watch of namespace '${this.#namespace}' fell ${max} changes behind`, {
         namespace: this.#namespace,
-        lastRevision: this.#lastRevision,
+        lastRevision: Math.max(this.#wholeRevision, this.#options.afterRevision ?? 0),
       }),
     )
+  }
+
+  /** The past at the time of the call, or what it throws; null: the namespace is not loaded yet. */
+  #takePast(afterRevision: number | undefined): () => readonly Change[] | null {
+    if (afterRevision === undefined) return () => []
+    try {
+      const past = this.#coordinator.history(this.#namespace, afterRevision)
+      return () => past
+    } catch (error) {
+      return () => {
+        throw error
+      }
+    }
   }
 
   async *#whatIsThere(): AsyncGenerator<WatchItem, undefined> {
@@ -116,29 +140,29 @@ class Watch implements WatchIterable {
 
   async *#history(afterRevision: number): AsyncGenerator<WatchItem> {
     const { prefix, signal } = this.#options
-    const { compacted } = await this.#coordinator.revisions(this.#namespace, signal)
-    if (afterRevision < compacted) {
-      await this.#changes.return()
-      throw stateError(
-        'REVISION_COMPACTED',
-        `changes up to revision ${compacted} are not in memory any more`,
-        {
-          namespace: this.#namespace,
-          oldestRevision: compacted,
-        },
-      )
-    }
-    for (const change of this.#coordinator.publisher.history(this.#namespace, afterRevision)) {
+    for (const change of await this.#loadPast(afterRevision, signal)) {
       if (prefix !== undefined && !change.key.startsWith(prefix)) continue
       this.#report(change.key, change.revision)
       yield { type: 'change', ...change }
     }
   }
 
+  async #loadPast(afterRevision: number, signal: AbortSignal | undefined): Promise<readonly Change[]> {
+    try {
+      const past = this.#past()
+      if (past !== null) return past
+      await this.#coordinator.exists(this.#namespace, signal)
+      return this.#coordinator.history(this.#namespace, afterRevision) ?? []
+    } catch (error) {
+      await this.#changes.return()
+      throw error
+    }
+  }
+
   async *#initial(): AsyncGenerator<WatchItem> {
     const { prefix, signal } = this.#options
     const names = await this.#coordinator.names(this.#namespace, signal)
-    const { last } = await this.#coordinator.revisions(this.#namespace, signal)
+    const last = this.#coordinator.lastRevision(this.#namespace)
     for (const key of [...names]) {
       if (prefix !== undefined && !key.startsWith(prefix)) continue
       const head = await this.#coordinator.head(this.#namespace, key, signal)
@@ -152,6 +176,6 @@ class Watch implements WatchIterable {
 
   #report(key: string, revision: number): void {
     this.#reported.set(key, revision)
-    if (revision > this.#lastRevision) this.#lastRevision = revision
+    if (revision > this.#givenRevision) this.#givenRevision = revision
   }
 }

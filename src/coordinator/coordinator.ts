@@ -6,7 +6,8 @@
  * - `update` takes a turn per key here, reads, and comes back as a conditional change (no lock is held meanwhile).
  * - I11: after `close` has begun every new call is refused, and every old one is answered before the backend closes.
  */
-import type { DeleteResult, Value, WriteResult } from '../api.js'
+import type { Change, DeleteResult, Value, WriteResult } from '../api.js'
+import { orAborted } from '../abort.js'
 import type { Backend, BackendHost, Head } from '../backend/backend.js'
 import { AgentStateError, stateError } from '../errors.js'
 import type { EventBus } from '../event-bus.js'
@@ -40,6 +41,8 @@ export class Coordinator {
   #failure: AgentStateError | null = null
   #reads = 0
   #readsIdle: (() => void) | null = null
+  /** Aborts what does not change anything yet and could wait for ever. */
+  readonly #closing = new AbortController()
 
   constructor(backend: Backend, limits: Limits, events: EventBus, now: () => number) {
     this.limits = limits
@@ -100,25 +103,25 @@ export class Coordinator {
     key: string,
     signal: AbortSignal | undefined,
   ): Promise<Found | null> | Found | null {
-    this.checkOpen()
+    this.#begin(signal)
     const found = this.#reader.peek(namespace, key)
     if (found !== undefined) return found
     return this.#reading(this.#reader.read(namespace, key), signal)
   }
 
   head(namespace: string, key: string, signal: AbortSignal | undefined): Promise<Head | null> {
-    this.checkOpen()
+    this.#begin(signal)
     return this.#reading(this.#reader.head(namespace, key), signal)
   }
 
   /** All keys in order; not to be changed, and valid until the next turn of the event loop. */
   names(namespace: string, signal: AbortSignal | undefined): Promise<readonly string[]> {
-    this.checkOpen()
+    this.#begin(signal)
     return this.#reading(this.#reader.names(namespace), signal)
   }
 
   async exists(namespace: string, signal: AbortSignal | undefined): Promise<boolean> {
-    this.checkOpen()
+    this.#begin(signal)
     const state = this.#namespaces.get(namespace)
     const loading = this.#namespaces.load(state)
     if (loading !== null) await this.#reading(loading, signal)
@@ -126,18 +129,26 @@ export class Coordinator {
   }
 
   namespaces(signal: AbortSignal | undefined): Promise<readonly string[]> {
-    this.checkOpen()
+    this.#begin(signal)
     return this.#reading(this.#backend.namespaces(), signal)
   }
 
-  /** Revision up to which changes of the namespace are known, and up to which they are not in the history any more. */
-  async revisions(
-    namespace: string,
-    signal: AbortSignal | undefined,
-  ): Promise<{ readonly last: number; readonly compacted: number }> {
-    await this.exists(namespace, signal)
+  /** Revision of the last change of the namespace. Only while it is pinned and loaded. */
+  lastRevision(namespace: string): number {
+    return this.#namespaces.get(namespace).lastRevision
+  }
+
+  /**
+   * Changes of the namespace after a revision, oldest first; null if what was in memory of it is not known yet. Throws
+   * `REVISION_COMPACTED`.
+   */
+  history(namespace: string, afterRevision: number): readonly Change[] | null {
     const state = this.#namespaces.get(namespace)
-    return { last: state.lastRevision, compacted: state.compactedRevision }
+    if (state.load.status !== 'loaded') return null
+    const oldestRevision = state.compactedRevision
+    if (afterRevision >= oldestRevision) return this.publisher.history(namespace, afterRevision)
+    const message = `changes up to revision ${oldestRevision} are not in memory any more`
+    throw stateError('REVISION_COMPACTED', message, { namespace, oldestRevision })
   }
 
   /** Keeps what is known of the namespace in memory until the returned function is called. */
@@ -156,11 +167,13 @@ export class Coordinator {
     signal: AbortSignal | undefined,
     step: UpdateStep,
   ): Promise<WriteResult | DeleteResult | null> {
+    this.#begin(signal)
     this.#checkWritable()
-    return this.#updates.run(`${namespace}/${key}`, signal, async () => {
+    const closing = this.#closing.signal
+    return this.#updates.run(`${namespace}/${key}`, [signal, closing], async () => {
       for (;;) {
         const found = await this.read(namespace, key, signal)
-        const value = await orAborted(step.decide(found), signal)
+        const value = await orAborted(step.decide(found), signal, closing)
         if (value === undefined) return null
         try {
           return await step.submit(value, found)
@@ -172,7 +185,7 @@ export class Coordinator {
   }
 
   flush(signal: AbortSignal | undefined): Promise<void> {
-    this.checkOpen()
+    this.#begin(signal)
     return orAborted(this.#backend.flush(), signal)
   }
 
@@ -182,13 +195,19 @@ export class Coordinator {
     onProgress?: (done: number, total: number) => void
   }): Promise<boolean> {
     this.#state = 'closed'
+    this.#closing.abort(storeClosed())
     await this.#committer.whenIdle()
     if (this.#reads > 0) await new Promise<void>((resolve) => (this.#readsIdle = resolve))
     return this.#backend.close(options)
   }
 
   checkOpen(): void {
-    if (this.#state === 'closed') throw stateError('STORE_CLOSED', 'the store was closed', {})
+    if (this.#state === 'closed') throw storeClosed()
+  }
+
+  #begin(signal: AbortSignal | undefined): void {
+    this.checkOpen()
+    if (signal?.aborted === true) throw signal.reason
   }
 
   #checkWritable(): void {
@@ -216,17 +235,6 @@ export class Coordinator {
   }
 }
 
-/** The promise, unless the signal aborts first. */
-export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) {
-      promise.catch(() => {})
-      reject(signal.reason)
-      return
-    }
-    const abort = (): void => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
+function storeClosed(): AgentStateError {
+  return stateError('STORE_CLOSED', 'the store was closed', {})
 }

@@ -1,5 +1,6 @@
 /** What callers ask the coordinator to change, as it waits in a mailbox. */
 import type { ConflictPolicy, ConflictRule, DeleteResult, Durability, WriteResult, Writer } from '../api.js'
+import { onAbort } from '../abort.js'
 import type { CachedValue, KeyState } from './namespace-state.js'
 import type { SeenKeys } from './seen-keys.js'
 
@@ -82,13 +83,11 @@ export class Request {
 
   /** Withdraws the request when the signal aborts, until `seal`. */
   listen(signal: AbortSignal, onWithdrawn: () => void): void {
-    const abort = (): void => {
+    this.#detach = onAbort(signal, () => {
       this.withdrawn = true
       this.reject(signal.reason)
       onWithdrawn()
-    }
-    signal.addEventListener('abort', abort, { once: true })
-    this.#detach = () => signal.removeEventListener('abort', abort)
+    })
   }
 
   /** From here on the request can't be withdrawn. */

@@ -4,6 +4,7 @@
  * instead of waiting for ever (I11).
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { orAborted } from '../abort.js'
 import { Queue } from './queue.js'
 
 /** One update that has its turn or waits for it. */
@@ -37,12 +38,16 @@ export class UpdateTurns {
   readonly #current = new AsyncLocalStorage<Turn>()
 
   /** Runs `fn` when it is the key's turn. `identity` is the same for the same key only. */
-  async run<T>(identity: string, signal: AbortSignal | undefined, fn: () => Promise<T>): Promise<T> {
+  async run<T>(
+    identity: string,
+    signals: readonly (AbortSignal | undefined)[],
+    fn: () => Promise<T>,
+  ): Promise<T> {
     const parent = this.#current.getStore() ?? null
     const turn = new Turn(identity, parent)
     parent?.children.add(turn)
     try {
-      await this.#enter(turn, signal)
+      await this.#enter(turn, signals)
       try {
         return await this.#current.run(turn, fn)
       } finally {
@@ -53,7 +58,7 @@ export class UpdateTurns {
     }
   }
 
-  #enter(turn: Turn, signal: AbortSignal | undefined): Promise<void> | void {
+  #enter(turn: Turn, signals: readonly (AbortSignal | undefined)[]): Promise<void> | void {
     const line = this.#lines.get(turn.key)
     if (line === undefined) {
       this.#lines.set(turn.key, { holder: turn, waiters: new Queue() })
@@ -66,23 +71,16 @@ export class UpdateTurns {
           : 'update: these nested updates wait for each other',
       )
     }
-    return new Promise((resolve, reject) => {
-      const abort = (): void => {
-        waiter.withdrawn = true
-        reject(signal?.reason)
-      }
-      const waiter: Waiter = {
-        turn,
-        withdrawn: false,
-        start: () => {
-          signal?.removeEventListener('abort', abort)
-          turn.isWaiting = false
-          resolve()
-        },
-      }
-      signal?.addEventListener('abort', abort, { once: true })
-      turn.isWaiting = true
-      line.waiters.push(waiter)
+    let start = (): void => {}
+    const turnCame = new Promise<void>((resolve) => (start = resolve))
+    const waiter: Waiter = { turn, withdrawn: false, start }
+    turn.isWaiting = true
+    line.waiters.push(waiter)
+    return orAborted(turnCame, ...signals).catch((reason: unknown) => {
+      waiter.withdrawn = true
+      // It may have come in the same moment: then it is passed on.
+      this.#leave(turn)
+      throw reason
     })
   }
 
@@ -92,6 +90,7 @@ export class UpdateTurns {
     for (let next = line.waiters.shift(); next !== undefined; next = line.waiters.shift()) {
       if (next.withdrawn) continue
       line.holder = next.turn
+      next.turn.isWaiting = false
       next.start()
       return
     }

@@ -66,19 +66,19 @@ export class GroupCommit {
     return outcomes
   }
 
-  /** Appends a frame of the caller's, or an empty one as a seal, when it is its turn. Null: the store has failed. */
-  async appendFrame(encoder: FrameEncoder, isSeal: boolean): Promise<Appended | null> {
+  /** Appends an empty frame, when it is its turn and the journal is not sealed yet. */
+  seal(): Promise<boolean> {
     return this.#inTurn(async () => {
-      if (this.#failure !== null) return null
-      const { journal } = this.#options
-      if ((await journal.makeRoom(encoder.frameBytes, true)) !== null) return null
-      try {
-        return await journal.append(encoder, isSeal)
-      } catch (error) {
-        this.fail(error)
-        return null
-      }
+      if (this.#options.journal.isSealed) return true
+      const encoder = new FrameEncoder()
+      encoder.reset()
+      return this.#appendRoomy(encoder, true, () => {})
     })
+  }
+
+  /** Appends records of the caller's, which are asked for when it is their turn. False: there is no room, or no store. */
+  carry(encode: () => FrameEncoder, onDurable: (appended: Appended) => void): Promise<boolean> {
+    return this.#inTurn(async () => this.#appendRoomy(encode(), false, onDurable))
   }
 
   /** Resolves when what was asked for before has ended. */
@@ -132,13 +132,31 @@ export class GroupCommit {
     const noRoom = await journal.makeRoom(encoder.frameBytes, deletes)
     if (noRoom !== null) return this.#appendDeletes(entries, encoder, outcomes, noRoom)
     try {
-      const appended = await journal.append(encoder)
-      this.#committed(entries, encoder, appended, outcomes)
+      await journal.append(encoder, false, (appended) =>
+        this.#committed(entries, encoder, appended, outcomes),
+      )
     } catch (error) {
       this.fail(error)
       for (const { index, revision } of entries) {
         outcomes[index] = { status: 'unknown', revision, cause: error }
       }
+    }
+  }
+
+  async #appendRoomy(
+    encoder: FrameEncoder,
+    isSeal: boolean,
+    onDurable: (appended: Appended) => void,
+  ): Promise<boolean> {
+    const { journal } = this.#options
+    if (this.#failure !== null) return false
+    if ((await journal.makeRoom(encoder.frameBytes, true)) !== null) return false
+    try {
+      await journal.append(encoder, isSeal, onDurable)
+      return true
+    } catch (error) {
+      this.fail(error)
+      return false
     }
   }
 

@@ -192,8 +192,15 @@ export class Journal {
     return this.#preparing
   }
 
-  /** Writes the encoder's frame at the end and syncs it. There must be room, and no other append under way. */
-  async append(encoder: FrameEncoder, isSeal = false): Promise<Appended> {
+  /**
+   * Writes the encoder's frame at the end and syncs it. There must be room, and no other append under way. `onDurable` is
+   * called in the moment in which the end moves: what must hold the segment holds it before anybody sees the new end.
+   */
+  async append(
+    encoder: FrameEncoder,
+    isSeal: boolean,
+    onDurable: (appended: Appended) => void,
+  ): Promise<void> {
     const { fs } = this.#options
     const segment = this.#segments.at(-1)!
     const { sequence, previousCrc, offset } = this.#next
@@ -214,7 +221,7 @@ export class Journal {
     this.#appended += bytes.length
     this.#lastAppendAt = performance.now()
     this.#lastFrameSeals = isSeal
-    return { segment, offset }
+    onDurable({ segment, offset })
   }
 
   /** Gives back the oldest segments that nobody holds; a checkpoint behind them is made durable first. */

@@ -238,14 +238,28 @@ export class OpenRoot {
     return Math.max(this.#backlog.count / backlogKeysMax, this.#journal.backlogBytes / backlogBytesMax)
   }
 
-  /** What recovery could not bring into the tree is made durable in a new segment. */
+  /**
+   * What recovery could not bring into the tree is made durable in a new segment. The segments that were found are synced
+   * before: the frames in them may be in memory only, and a later frame would then look like the proof of a damage.
+   */
   async #carryStuck(): Promise<void> {
+    const { fs } = this.#parts
+    for (const path of this.#unneeded) {
+      const fd = fs.open(path, 'read-write')
+      try {
+        fs.datasync(fd)
+      } finally {
+        fs.close(fd)
+      }
+    }
     await this.#upkeep.carry()
     if (this.#failure !== null) throw this.#failure
     for (const { change, entries } of this.#backlog) {
       const pending = change === null ? [...entries.values()] : [change, ...entries.values()]
-      if (pending.every(({ segment }) => segment.isManaged)) continue
-      throw stateError('NO_SPACE', 'there is no room to carry on what could not be recovered', {})
+      const left = pending.find(({ segment }) => !segment.isManaged)
+      if (left === undefined) continue
+      const why = left.failure === null ? '' : `: ${left.failure.message}`
+      throw stateError('NO_SPACE', `what could not be recovered can't be carried on either${why}`, {})
     }
   }
 

@@ -8,10 +8,12 @@
  */
 import type { Backlog, Pending, PendingNamespace } from './backlog.js'
 import type { Checkpointer } from './checkpointer.js'
-import { readFully, type FileSystem } from './file-system.js'
+import type { FileSystem } from './file-system.js'
 import { FrameEncoder, type CarriedRecord } from './frame-encoder.js'
 import type { GroupCommit } from './group-commit.js'
+import { JournalValues } from './journal-values.js'
 import type { Journal } from './journal.js'
+import type { ValueLocation } from './tasks.js'
 
 const IDLE_MS = 50
 /** Of values that one frame carries. */
@@ -111,36 +113,38 @@ export class Upkeep {
       if (checkpointer.position.sequence === journal.end.sequence) return
       this.#do(() => checkpointer.advance(journal.oldestNeeded))
     } else if (!journal.isSealed) {
-      this.#do(async () => {
-        this.#encoder.reset()
-        await commits.appendFrame(this.#encoder, true)
-      })
+      this.#do(() => commits.seal())
     }
   }
 
+  /**
+   * What was superseded meanwhile is left out, and what can't be read stays where it is; the rest moves in the moment in
+   * which the frame is durable.
+   */
   async #carryFrame(frame: readonly Carried[]): Promise<boolean> {
     const { fs, backlog, commits } = this.#options
-    this.#encoder.reset()
-    const open = new Map<string, number>()
-    try {
-      for (const { namespace, pending } of frame) {
-        this.#encoder.addRecord(toRecord(fs, open, namespace, pending))
+    const current: Carried[] = []
+    const encode = (): FrameEncoder => {
+      this.#encoder.reset()
+      const values = new JournalValues(fs)
+      for (const carried of frame) {
+        const record = isCurrent(backlog, carried) ? toRecord(values, carried) : null
+        if (record === null) continue
+        this.#encoder.addRecord(record)
+        current.push(carried)
       }
-    } finally {
-      for (const fd of open.values()) fs.close(fd)
+      values.close()
+      return this.#encoder
     }
-    const appended = await commits.appendFrame(this.#encoder, false)
-    if (appended === null) return false
-    let value = 0
-    for (const { namespace, pending } of frame) {
-      const isWrite = 'kind' in pending && pending.kind === 'write'
-      const position = isWrite ? appended.offset + this.#encoder.valueOffsets[value++]! : 0
-      const current = backlog.get(namespace)
-      const isCurrent =
-        'key' in pending ? current?.entries.get(pending.key) === pending : current?.change === pending
-      if (isCurrent) backlog.move(pending, appended.segment, position)
-    }
-    return true
+    return commits.carry(encode, ({ segment, offset }) => {
+      let value = 0
+      for (const carried of current) {
+        const { pending } = carried
+        const isWrite = 'kind' in pending && pending.kind === 'write'
+        const position = isWrite ? offset + this.#encoder.valueOffsets[value++]! : 0
+        if (isCurrent(backlog, carried)) backlog.move(pending, segment, position)
+      }
+    })
   }
 
   /** One piece of work after the other; a failure is the store's. */
@@ -152,12 +156,13 @@ export class Upkeep {
   }
 }
 
-function toRecord(
-  fs: FileSystem,
-  open: Map<string, number>,
-  namespace: string,
-  pending: Pending | PendingNamespace,
-): CarriedRecord {
+function isCurrent(backlog: Backlog, { namespace, pending }: Carried): boolean {
+  const found = backlog.get(namespace)
+  return 'key' in pending ? found?.entries.get(pending.key) === pending : found?.change === pending
+}
+
+/** Null if the value can't be read: the materializer has said so. */
+function toRecord(values: JournalValues, { namespace, pending }: Carried): CarriedRecord | null {
   const { revision, atMs } = pending
   if (!('kind' in pending)) {
     const kind = pending.change === 'remove' ? 'remove' : 'create'
@@ -165,13 +170,16 @@ function toRecord(
   }
   if (pending.kind === 'delete')
     return { namespace, revision, atMs, body: { kind: 'delete', key: pending.key } }
-  const { key, writer, writerAtS, anonymous, segment, position, size } = pending
-  let fd = open.get(segment.path)
-  if (fd === undefined) {
-    fd = fs.open(segment.path, 'read')
-    open.set(segment.path, fd)
-  }
-  const value = Buffer.alloc(size)
-  readFully(fs, fd, value, position)
+  const { key, writer, writerAtS, anonymous, segment, position, size, crc } = pending
+  const value = readValue(values, { segment: segment.path, position, size, crc })
+  if (value === null) return null
   return { namespace, revision, atMs, body: { kind: 'write', key, writer, writerAtS, anonymous, value } }
+}
+
+function readValue(values: JournalValues, location: ValueLocation): Uint8Array | null {
+  try {
+    return values.read(location)
+  } catch {
+    return null
+  }
 }
