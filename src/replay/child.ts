@@ -27,7 +27,7 @@ async function run(job: Job, mayFinish: Promise<void>): Promise<void> {
     await replayAll(store, job)
     await say({ type: 'replayed', progress: await readAllProgress(store) })
     await mayFinish
-    await removeProgress(store)
+    await cleanUp(store)
     await store.close()
     await say({ type: 'finished' })
     process.exit(0)
@@ -63,10 +63,12 @@ async function replayAll(store: Store, { source, inFlight }: Job): Promise<void>
   outbox.send()
 }
 
-async function removeProgress(store: Store): Promise<void> {
+/** Leaves what a history's head has: no bookkeeping, and no folder without files. */
+async function cleanUp(store: Store): Promise<void> {
   for await (const namespace of store.namespaces()) {
     const session = await store.resume(namespace)
     await session.delete(PROGRESS_KEY)
+    if ((await session.list({ limit: 1 })).length === 0) await store.remove(namespace)
   }
 }
 

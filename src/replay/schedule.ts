@@ -79,6 +79,11 @@ export class Schedule {
     return this.#skipped
   }
 
+  /** How many trees of commits are held besides the state, because later commits build on them. */
+  get treesHeld(): number {
+    return this.#open.size
+  }
+
   /** The batches of the next commit, one a namespace that it touches. */
   add(commit: Commit): Batch[] {
     const index = this.#next++

@@ -177,6 +177,27 @@ describe('what an author had seen', () => {
   })
 })
 
+describe('a long history', () => {
+  test('holds the trees of open branches only (I9)', async () => {
+    const commits = [commit(0, [], 0, { 'x/a': 0 })]
+    for (let id = 1; id < 3000; id += 3) {
+      const tip = id - 1
+      commits.push(
+        commit(id, [tip], 1, { 'x/a': id }),
+        commit(id + 1, [tip], 2, { 'x/b': id }),
+        commit(id + 2, [id, id + 1], 1, { 'x/b': id }),
+      )
+    }
+    const schedule = new Schedule(await readOutline(inOrder(commits)))
+    const held = commits.map((entry) => {
+      schedule.add(entry)
+      return schedule.treesHeld
+    })
+    expect(Math.max(...held)).toBe(2)
+    expect(held.at(-1)).toBe(0)
+  })
+})
+
 describe('a history that can not be', () => {
   test.each([
     [
