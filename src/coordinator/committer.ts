@@ -1,7 +1,6 @@
 /**
- * Committer owns the mailboxes and the way of a request through them: admitted, heads looked up, planned, committed
- * together with the requests of other namespaces, settled. It talks to the backend below, and to the namespaces'
- * states and the publisher beside it.
+ * Committer owns the commit groups: it takes requests of many namespaces from the intake, plans them, has the backend
+ * commit them together, and settles them with what the backend answers.
  *
  * - I3: one plan of a namespace is under way at a time; its requests settle in their order. Namespaces take turns.
  * - I2: nothing of a plan is applied to the states before the backend has answered.
@@ -11,8 +10,9 @@
 import type { Backend, CommitOutcome, Plan } from '../backend/backend.js'
 import { stateError, type AgentStateError } from '../errors.js'
 import type { Limits } from '../limits.js'
-import { Admission, Mailbox } from './mailbox.js'
-import type { KeyState, NamespaceState } from './namespace-state.js'
+import { storeFailed, unpin, Intake } from './intake.js'
+import type { Mailbox } from './mailbox.js'
+import type { NamespaceState } from './namespace-state.js'
 import type { Namespaces } from './namespaces.js'
 import { plan, type Decision, type PlannedRequests } from './plan.js'
 import type { Publisher } from './publisher.js'
@@ -33,12 +33,8 @@ export class Committer {
   readonly #limits: Limits
   readonly #namespaces: Namespaces
   readonly #publisher: Publisher
-  readonly #reader: Reader
   readonly #now: () => number
-  readonly #admission: Admission
-  readonly #mailboxes = new Map<NamespaceState, Mailbox>()
-  /** Mailboxes that can be planned, in the order of their turns. */
-  readonly #ready = new Set<Mailbox>()
+  readonly #intake: Intake
   #inFlight = 0
   #scheduled = false
   #waitingForBackend = false
@@ -57,40 +53,23 @@ export class Committer {
     this.#limits = limits
     this.#namespaces = namespaces
     this.#publisher = publisher
-    this.#reader = reader
     this.#now = now
-    this.#admission = new Admission(limits.queueBytesMax)
+    this.#intake = new Intake(limits, namespaces, reader, () => this.#changed())
   }
 
   submit(state: NamespaceState, request: Request, signal: AbortSignal | undefined): void {
-    if (this.#failure !== null) {
-      request.reject(storeFailed(this.#failure))
-      return
-    }
-    let mailbox = this.#mailboxes.get(state)
-    if (mailbox === undefined) {
-      mailbox = new Mailbox(state, this.#admission, this.#limits.queueOperationsMax, (box) => this.#wake(box))
-      this.#mailboxes.set(state, mailbox)
-    }
-    if (signal !== undefined) request.listen(signal, () => this.#wake(mailbox))
-    mailbox.add(request)
+    this.#intake.submit(state, request, signal)
   }
 
   isInUse(state: NamespaceState): boolean {
-    const mailbox = this.#mailboxes.get(state)
-    if (mailbox === undefined) return false
-    if (!mailbox.isIdle) return true
-    this.#mailboxes.delete(state)
-    return false
+    return this.#intake.isInUse(state)
   }
 
   /** No write is acknowledged any more: what waits is refused, what is being committed learns its outcome. */
   fail(error: AgentStateError): void {
     this.#failure ??= error
-    for (const mailbox of this.#mailboxes.values()) {
-      this.#rejectAll(mailbox, () => storeFailed(error))
-      this.#settleIfIdle()
-    }
+    this.#intake.fail(error)
+    this.#settleIfIdle()
   }
 
   /** Resolves when everything that was submitted has been answered. */
@@ -101,10 +80,9 @@ export class Committer {
     })
   }
 
-  #wake(mailbox: Mailbox): void {
-    if (mailbox.committing || mailbox.loading || mailbox.insideCount === 0) return
-    this.#ready.add(mailbox)
-    this.#schedule()
+  #changed(): void {
+    if (this.#intake.ready.size > 0) this.#schedule()
+    this.#settleIfIdle()
   }
 
   /** Groups form at the end of the turn of the event loop, so that what is asked for together travels together. */
@@ -118,7 +96,7 @@ export class Committer {
   }
 
   #pump(): void {
-    while (this.#inFlight < this.#backend.supports.commitsInFlight && this.#ready.size > 0) {
+    while (this.#inFlight < this.#backend.supports.commitsInFlight && this.#intake.ready.size > 0) {
       const wait = this.#backend.ready()
       if (wait !== null) {
         this.#pumpAfter(wait)
@@ -141,15 +119,18 @@ export class Committer {
   /** Takes from the ready mailboxes in turn, each at most its share of what one group may hold. */
   #formGroup(): Batch[] {
     const group: Batch[] = []
+    const ready = [...this.#intake.ready]
     let operations = this.#limits.groupOperationsMax
     let bytes = this.#limits.groupBytesMax
-    const shares = this.#ready.size
-    const operationsShare = Math.max(1, Math.floor(operations / shares))
-    const bytesShare = Math.max(1, Math.floor(bytes / shares))
-    for (const mailbox of [...this.#ready]) {
+    const operationsShare = Math.max(1, Math.floor(operations / ready.length))
+    const bytesShare = Math.max(1, Math.floor(bytes / ready.length))
+    for (const mailbox of ready) {
       if (operations <= 0 || bytes <= 0) break
-      this.#ready.delete(mailbox)
-      const requests = this.#take(mailbox, Math.min(operations, operationsShare), Math.min(bytes, bytesShare))
+      const requests = this.#intake.take(
+        mailbox,
+        Math.min(operations, operationsShare),
+        Math.min(bytes, bytesShare),
+      )
       if (requests.length === 0) continue
       for (const request of requests) {
         operations -= request.operationCount
@@ -158,96 +139,8 @@ export class Committer {
       const batch = this.#plan(mailbox, requests)
       if (batch !== null) group.push(batch)
     }
-    if (this.#admission.waiting.size > 0) this.#admission.admitWaiting()
+    this.#intake.admitWaiting()
     return group
-  }
-
-  /** At least one request if there is one whose heads are known; loads what is missing for the others. */
-  #take(mailbox: Mailbox, operationsMax: number, bytesMax: number): Request[] {
-    const taken: Request[] = []
-    let operations = 0
-    let bytes = 0
-    for (let next = mailbox.peekAt(0); next !== undefined; next = mailbox.peekAt(0)) {
-      if (next.withdrawn) {
-        this.#unpin(mailbox.take()!)
-        continue
-      }
-      const full = operations + next.operationCount > operationsMax || bytes + next.bytes > bytesMax
-      if (taken.length > 0 && full) break
-      const error = takeLoadError(next)
-      if (error !== null) {
-        mailbox.take()
-        next.reject(error)
-        this.#unpin(next)
-        continue
-      }
-      if (!this.#prepare(mailbox.namespace, next)) {
-        if (!mailbox.loading) void this.#load(mailbox)
-        break
-      }
-      mailbox.take()
-      next.seal()
-      operations += next.operationCount
-      bytes += next.bytes
-      taken.push(next)
-    }
-    return taken
-  }
-
-  /** True if all that the request's plan needs is in memory; the keys stay there until the request is answered. */
-  #prepare(namespace: NamespaceState, request: Request): boolean {
-    if (namespace.load.status !== 'loaded') return false
-    if (request.body.kind !== 'change') return true
-    if (request.states.length === 0) {
-      const states = request.body.operations.map(({ key }) => namespace.key(key))
-      for (const state of states) {
-        state.pins++
-        this.#namespaces.account(state)
-      }
-      request.states = states
-    }
-    return request.states.every((state) => state.head !== undefined)
-  }
-
-  #unpin(request: Request): void {
-    for (const state of request.states) state.pins--
-    request.states = []
-  }
-
-  /** Loads the namespace, or the heads of the next requests. A failure is the answer of the first of them. */
-  async #load(mailbox: Mailbox): Promise<void> {
-    const namespace = mailbox.namespace
-    mailbox.loading = true
-    try {
-      const loading = this.#namespaces.load(namespace)
-      if (loading !== null) await loading
-      const missing = this.#missingHeads(mailbox)
-      if (missing.length > 0) await this.#reader.loadHeads(namespace, missing)
-    } catch (error) {
-      const request = mailbox.take()
-      if (request !== undefined) {
-        this.#unpin(request)
-        if (!request.withdrawn) request.reject(error)
-      }
-    }
-    mailbox.loading = false
-    if (this.#failure !== null) {
-      const failure = this.#failure
-      this.#rejectAll(mailbox, () => storeFailed(failure))
-    }
-    this.#wake(mailbox)
-    this.#settleIfIdle()
-  }
-
-  #missingHeads(mailbox: Mailbox): KeyState[] {
-    const missing = new Set<KeyState>()
-    for (let i = 0; missing.size < this.#limits.groupOperationsMax; i++) {
-      const request = mailbox.peekAt(i)
-      if (request === undefined) break
-      if (request.withdrawn || this.#prepare(mailbox.namespace, request)) continue
-      for (const state of request.states) if (state.head === undefined) missing.add(state)
-    }
-    return [...missing]
   }
 
   /** Null if the requests change nothing: then they are answered at once. */
@@ -266,10 +159,9 @@ export class Committer {
     )
     const { units, expected } = planned
     const batch = { mailbox, requests, planned, plan: { namespace: namespace.name, units, atMs, expected } }
-    mailbox.committing = true
     if (units.length > 0) return batch
     this.#settleBatch(batch, namespace.lastRevision)
-    this.#finish(mailbox)
+    this.#intake.giveBack(mailbox, [])
     return null
   }
 
@@ -277,28 +169,28 @@ export class Committer {
     this.#inFlight++
     const outcomes = await this.#backend.commit(group.map((batch) => batch.plan))
     this.#inFlight--
-    group.forEach((batch, index) => this.#answer(batch, outcomes[index]!))
-    for (const batch of group) this.#finish(batch.mailbox)
+    const again = group.map((batch, index) => this.#answer(batch, outcomes[index]!))
+    group.forEach(({ mailbox }, index) => this.#intake.giveBack(mailbox, again[index]!))
     this.#namespaces.trim()
-    if (this.#ready.size > 0) this.#schedule()
+    this.#changed()
   }
 
-  #answer(batch: Batch, outcome: CommitOutcome): void {
+  /** Tells the callers; returns the requests that have to be planned anew. */
+  #answer(batch: Batch, outcome: CommitOutcome): readonly Request[] {
     switch (outcome.status) {
       case 'committed':
         this.#settleBatch(batch, outcome.revision)
-        return
+        return []
       case 'stale':
         for (const [key, head] of outcome.heads) {
           this.#namespaces.setHead(batch.mailbox.namespace.key(key), head)
         }
-        batch.mailbox.putBack(batch.requests)
-        return
+        return batch.requests
       case 'rejected':
-        this.#reject(batch, outcome.error, outcome.deletesOnly === true)
-        return
+        return this.#reject(batch, outcome.error, outcome.deletesOnly === true)
       case 'unknown':
         this.#answerUnknown(batch, outcome.revision, outcome.cause)
+        return []
     }
   }
 
@@ -322,7 +214,7 @@ export class Committer {
       } catch (error) {
         request.reject(error)
       }
-      this.#unpin(request)
+      unpin(request)
     })
   }
 
@@ -344,7 +236,7 @@ export class Committer {
   }
 
   /** Nothing was changed. Requests that don't depend on what was refused are planned anew. */
-  #reject(batch: Batch, error: AgentStateError, deletesOnly: boolean): void {
+  #reject(batch: Batch, error: AgentStateError, deletesOnly: boolean): readonly Request[] {
     const again: Request[] = []
     batch.requests.forEach((request, index) => {
       const decision = batch.planned.decisions[index]!
@@ -353,10 +245,10 @@ export class Committer {
         again.push(request)
       } else {
         request.reject(error)
-        this.#unpin(request)
+        unpin(request)
       }
     })
-    batch.mailbox.putBack(again)
+    return again
   }
 
   #answerUnknown(batch: Batch, firstRevision: number | null, cause: unknown): void {
@@ -371,47 +263,15 @@ export class Committer {
         const message = `the change in namespace '${namespace}' may or may not survive: its sync failed`
         request.reject(stateError('OUTCOME_UNKNOWN', message, { namespace, revision, cause }))
       }
-      this.#unpin(request)
+      unpin(request)
     })
-  }
-
-  #finish(mailbox: Mailbox): void {
-    mailbox.committing = false
-    if (this.#failure !== null) {
-      const failure = this.#failure
-      this.#rejectAll(mailbox, () => storeFailed(failure))
-    }
-    this.#wake(mailbox)
-    this.#settleIfIdle()
-  }
-
-  #rejectAll(mailbox: Mailbox, error: () => AgentStateError): void {
-    if (mailbox.committing || mailbox.loading) return
-    do {
-      for (let request = mailbox.take(); request !== undefined; request = mailbox.take()) {
-        if (!request.withdrawn) request.reject(error())
-        this.#unpin(request)
-      }
-    } while (mailbox.admitOne())
-    this.#admission.waiting.delete(mailbox)
-    this.#ready.delete(mailbox)
   }
 
   #settleIfIdle(): void {
     if (this.#idleWaiters.length === 0 || this.#inFlight > 0) return
-    for (const mailbox of this.#mailboxes.values()) if (!mailbox.isIdle) return
+    if (!this.#intake.isIdle) return
     for (const resolve of this.#idleWaiters.splice(0)) resolve()
   }
-}
-
-/** Why one of the request's keys could not be looked up; the next request asks again. */
-function takeLoadError(request: Request): AgentStateError | null {
-  let error: AgentStateError | null = null
-  for (const state of request.states) {
-    error ??= state.loadError
-    state.loadError = null
-  }
-  return error
 }
 
 function waitsForTree(
@@ -430,16 +290,5 @@ function onlyDeletes(request: Request): boolean {
   return (
     request.body.kind === 'remove' ||
     (request.body.kind === 'change' && request.body.operations.every(({ kind }) => kind === 'delete'))
-  )
-}
-
-/** An error of its own for every caller: nothing was changed for this one. */
-export function storeFailed(cause: unknown): AgentStateError {
-  return stateError(
-    'STORE_FAILED',
-    'the store has failed and takes no more writes; close it and open it again',
-    {
-      cause,
-    },
   )
 }

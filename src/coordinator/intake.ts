@@ -1,0 +1,216 @@
+/**
+ * Intake owns the requests from the call until they are taken into a plan: one mailbox a namespace, the bounds on what may
+ * wait in them, and the looking up of what a plan needs to know. The committer takes from it.
+ *
+ * - I3: requests of a namespace are taken in the order of the calls.
+ * - I11: when the store fails, everything that waits here is refused: nothing of it was changed.
+ */
+import { stateError, type AgentStateError } from '../errors.js'
+import type { Limits } from '../limits.js'
+import { Admission, Mailbox } from './mailbox.js'
+import type { KeyState, NamespaceState } from './namespace-state.js'
+import type { Namespaces } from './namespaces.js'
+import type { Reader } from './reader.js'
+import type { Request } from './request.js'
+
+export class Intake {
+  readonly #limits: Limits
+  readonly #namespaces: Namespaces
+  readonly #reader: Reader
+  /** A mailbox may have become ready, or idle. */
+  readonly #onChange: () => void
+  readonly #admission: Admission
+  readonly #mailboxes = new Map<NamespaceState, Mailbox>()
+  /** Mailboxes that can be taken from, in the order of their turns. */
+  readonly #ready = new Set<Mailbox>()
+  #failure: AgentStateError | null = null
+
+  constructor(limits: Limits, namespaces: Namespaces, reader: Reader, onChange: () => void) {
+    this.#limits = limits
+    this.#namespaces = namespaces
+    this.#reader = reader
+    this.#onChange = onChange
+    this.#admission = new Admission(limits.queueBytesMax)
+  }
+
+  /** Mailboxes that can be taken from, each once, in the order of their turns. */
+  get ready(): ReadonlySet<Mailbox> {
+    return this.#ready
+  }
+
+  /** Nothing waits, nothing is being committed. */
+  get isIdle(): boolean {
+    for (const mailbox of this.#mailboxes.values()) if (!mailbox.isIdle) return false
+    return true
+  }
+
+  submit(state: NamespaceState, request: Request, signal: AbortSignal | undefined): void {
+    if (this.#failure !== null) {
+      request.reject(storeFailed(this.#failure))
+      return
+    }
+    let mailbox = this.#mailboxes.get(state)
+    if (mailbox === undefined) {
+      mailbox = new Mailbox(state, this.#admission, this.#limits.queueOperationsMax, (box) => this.#wake(box))
+      this.#mailboxes.set(state, mailbox)
+    }
+    const box = mailbox
+    if (signal !== undefined) request.listen(signal, () => this.#wake(box))
+    mailbox.add(request)
+  }
+
+  isInUse(state: NamespaceState): boolean {
+    const mailbox = this.#mailboxes.get(state)
+    if (mailbox === undefined) return false
+    if (!mailbox.isIdle) return true
+    this.#mailboxes.delete(state)
+    return false
+  }
+
+  fail(error: AgentStateError): void {
+    this.#failure ??= error
+    for (const mailbox of this.#mailboxes.values()) this.#refuse(mailbox)
+  }
+
+  /** At least one request if there is one whose heads are known; loads what is missing for the others. */
+  take(mailbox: Mailbox, operationsMax: number, bytesMax: number): Request[] {
+    const taken: Request[] = []
+    this.#ready.delete(mailbox)
+    let operations = 0
+    let bytes = 0
+    for (let next = mailbox.peekAt(0); next !== undefined; next = mailbox.peekAt(0)) {
+      if (next.withdrawn) {
+        unpin(mailbox.take()!)
+        continue
+      }
+      const full = operations + next.operationCount > operationsMax || bytes + next.bytes > bytesMax
+      if (taken.length > 0 && full) break
+      const error = takeLoadError(next)
+      if (error !== null) {
+        mailbox.take()
+        next.reject(error)
+        unpin(next)
+        continue
+      }
+      if (!this.#prepare(mailbox.namespace, next)) {
+        if (!mailbox.loading) void this.#load(mailbox)
+        break
+      }
+      mailbox.take()
+      next.seal()
+      operations += next.operationCount
+      bytes += next.bytes
+      taken.push(next)
+    }
+    if (taken.length > 0) mailbox.committing = true
+    return taken
+  }
+
+  /** The requests that were taken are answered, or to be taken anew; the mailbox gets its next turn. */
+  giveBack(mailbox: Mailbox, again: readonly Request[]): void {
+    mailbox.putBack(again)
+    mailbox.committing = false
+    this.#refuse(mailbox)
+    this.#wake(mailbox)
+    this.#onChange()
+  }
+
+  /** Lets in what waits for room, where there is some now. */
+  admitWaiting(): void {
+    if (this.#admission.waiting.size > 0) this.#admission.admitWaiting()
+  }
+
+  #wake(mailbox: Mailbox): void {
+    if (mailbox.committing || mailbox.loading || mailbox.insideCount === 0) return
+    this.#ready.add(mailbox)
+    this.#onChange()
+  }
+
+  /** True if all that the request's plan needs is in memory; the keys stay there until the request is answered. */
+  #prepare(namespace: NamespaceState, request: Request): boolean {
+    if (namespace.load.status !== 'loaded') return false
+    if (request.body.kind !== 'change') return true
+    if (request.states.length === 0) {
+      const states = request.body.operations.map(({ key }) => namespace.key(key))
+      for (const state of states) {
+        state.pins++
+        this.#namespaces.account(state)
+      }
+      request.states = states
+    }
+    return request.states.every((state) => state.head !== undefined)
+  }
+
+  /** Loads the namespace, or the heads of the next requests. A failure is the answer of the first of them. */
+  async #load(mailbox: Mailbox): Promise<void> {
+    const namespace = mailbox.namespace
+    mailbox.loading = true
+    try {
+      const loading = this.#namespaces.load(namespace)
+      if (loading !== null) await loading
+      const missing = this.#missingHeads(mailbox)
+      if (missing.length > 0) await this.#reader.loadHeads(namespace, missing)
+    } catch (error) {
+      const request = mailbox.take()
+      if (request !== undefined) {
+        unpin(request)
+        if (!request.withdrawn) request.reject(error)
+      }
+    }
+    mailbox.loading = false
+    this.#refuse(mailbox)
+    this.#wake(mailbox)
+    this.#onChange()
+  }
+
+  #missingHeads(mailbox: Mailbox): KeyState[] {
+    const missing = new Set<KeyState>()
+    for (let i = 0; missing.size < this.#limits.groupOperationsMax; i++) {
+      const request = mailbox.peekAt(i)
+      if (request === undefined) break
+      if (request.withdrawn || this.#prepare(mailbox.namespace, request)) continue
+      for (const state of request.states) if (state.head === undefined) missing.add(state)
+    }
+    return [...missing]
+  }
+
+  /** Once the store has failed: nobody waits any more. What is being committed or looked up is refused when it comes back. */
+  #refuse(mailbox: Mailbox): void {
+    if (this.#failure === null || mailbox.committing || mailbox.loading) return
+    do {
+      for (let request = mailbox.take(); request !== undefined; request = mailbox.take()) {
+        if (!request.withdrawn) request.reject(storeFailed(this.#failure))
+        unpin(request)
+      }
+    } while (mailbox.admitOne())
+    this.#admission.waiting.delete(mailbox)
+    this.#ready.delete(mailbox)
+  }
+}
+
+/** The request was answered, or left: its keys may go from memory. */
+export function unpin(request: Request): void {
+  for (const state of request.states) state.pins--
+  request.states = []
+}
+
+/** Why one of the request's keys could not be looked up; the next request asks again. */
+function takeLoadError(request: Request): AgentStateError | null {
+  let error: AgentStateError | null = null
+  for (const state of request.states) {
+    error ??= state.loadError
+    state.loadError = null
+  }
+  return error
+}
+
+/** An error of its own for every caller: nothing was changed for this one. */
+export function storeFailed(cause: unknown): AgentStateError {
+  return stateError(
+    'STORE_FAILED',
+    'the store has failed and takes no more writes; close it and open it again',
+    {
+      cause,
+    },
+  )
+}
