@@ -11,8 +11,8 @@ import type { Operation, Session, WriteResult, DeleteResult } from '../index.js'
 import type { Contents } from './contents.js'
 import { PROGRESS_KEY } from './location.js'
 import type { Acknowledgement, Overwrite, Progress } from './messages.js'
-import type { Content } from './trace.js'
 import { overwrittenAuthor, type Batch, type PlannedOperation } from './schedule.js'
+import type { Content } from './trace.js'
 
 const OVERWRITTEN_BEFORE = 0
 
@@ -33,6 +33,8 @@ export class NamespaceReplay {
     this.#contents = contents
     this.#durable = durable
     this.#issued = session
+    // Whoever asks for something here learns of a failure; until then nobody listens.
+    session.catch(ignore)
   }
 
   /** An earlier process made it durable. */
@@ -122,9 +124,11 @@ async function findDifferences(
     if (key === PROGRESS_KEY) continue
     const content = expected.get(key)
     missing.delete(key)
-    if (content === undefined) differences.push(`${key} should not be there`)
-    else if (Buffer.compare(value, await contents.read(content)) !== 0)
+    if (content === undefined) {
+      differences.push(`${key} should not be there`)
+    } else if (Buffer.compare(value, await contents.read(content)) !== 0) {
       differences.push(`${key} has another value`)
+    }
   }
   for (const key of missing) differences.push(`${key} is missing`)
   return differences

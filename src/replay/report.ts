@@ -15,6 +15,7 @@ export interface Report {
     readonly authors: number
     readonly namespaces: number
   }
+  /** A temporary one is gone if all is well. */
   readonly root: string
   readonly seed: number
   /** What the whole history comes to: one batch for each commit and namespace that it touches. */
