@@ -87,7 +87,7 @@ export class Committer {
 
   /** Groups form at the end of the turn of the event loop, so that what is asked for together travels together. */
   #schedule(): void {
-    if (this.#scheduled || this.#inFlight >= this.#backend.supports.commitsInFlight) return
+    if (this.#scheduled || this.#waitingForBackend || this.#inFlight >= this.#backend.supports.commitsInFlight) return
     this.#scheduled = true
     setImmediate(() => {
       this.#scheduled = false
@@ -105,10 +105,10 @@ export class Committer {
       const group = this.#formGroup()
       if (group.length > 0) void this.#commit(group)
     }
+    this.#settleIfIdle()
   }
 
   #pumpAfter(wait: Promise<void>): void {
-    if (this.#waitingForBackend) return
     this.#waitingForBackend = true
     void wait.then(() => {
       this.#waitingForBackend = false

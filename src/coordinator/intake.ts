@@ -55,7 +55,7 @@ export class Intake {
       this.#mailboxes.set(state, mailbox)
     }
     const box = mailbox
-    if (signal !== undefined) request.listen(signal, () => this.#wake(box))
+    if (signal !== undefined) request.listen(signal, () => this.#withdrawn(box))
     mailbox.add(request)
   }
 
@@ -118,6 +118,12 @@ export class Intake {
   /** Lets in what waits for room, where there is some now. */
   admitWaiting(): void {
     if (this.#admission.waiting.size > 0) this.#admission.admitWaiting()
+  }
+
+  /** What was withdrawn leaves when it comes to the front; it may have been all that there was. */
+  #withdrawn(mailbox: Mailbox): void {
+    this.admitWaiting()
+    this.#wake(mailbox)
   }
 
   #wake(mailbox: Mailbox): void {
