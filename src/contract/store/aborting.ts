@@ -2,7 +2,7 @@
 import { getEventListeners } from 'node:events'
 import { expect } from 'vitest'
 import type { Session, Store, Wait } from '../../api.js'
-import { collect, deferred, failureOf } from '../observe.js'
+import { collect, deferred, failureOf, nextTurn } from '../observe.js'
 import type { Given } from '../given.js'
 
 export function aborting(given: Given): void {
@@ -170,6 +170,7 @@ function after(given: Given): void {
       given.store().events.on('change', () => {}, { signal, namespace: 'none' })()
       await given.store().flush({ signal })
     }
+    await nextTurn()
     expect(getEventListeners(signal, 'abort').length).toBe(0)
   })
 }
