@@ -83,11 +83,6 @@ export class NamespaceBacklog {
     if (pending.kind === 'delete') this.#countDeletion(pending.key, -1)
   }
 
-  clear(): void {
-    this.entries.clear()
-    this.#deletionsBelow.clear()
-  }
-
   /** The deletions that make room for a write of the key: of a file in a directory's place, or of files below it. */
   *deletionsFor(key: string): Iterable<Pending> {
     for (const directory of ancestors(key)) {
@@ -160,11 +155,14 @@ export class Backlog {
     this.#setChange(backlog, { change, revision, atMs, segment, failure: null })
   }
 
-  /** A removal takes the place of everything that the namespace had before. */
+  /** A removal takes the place of what came before it. Recovery may meet it behind later operations, where it was carried. */
   addRemove(namespace: string, revision: number, atMs: number, segment: Segment): void {
     const backlog = this.#namespace(namespace)
-    for (const pending of backlog.entries.values()) this.#drop(backlog, pending)
-    backlog.clear()
+    for (const pending of backlog.entries.values()) {
+      if (pending.revision > revision) continue
+      backlog.delete(pending)
+      this.#drop(backlog, pending)
+    }
     this.#setChange(backlog, { change: 'remove', revision, atMs, segment, failure: null })
   }
 
@@ -177,6 +175,10 @@ export class Backlog {
     if (body.kind === 'create') return this.addCreate(namespace, revision, atMs, segmentOf(null))
     if (body.kind === 'remove') return this.addRemove(namespace, revision, atMs, segmentOf(null))
     const before = backlog?.entries.get(body.key)
+    if (body.kind === 'superseded') {
+      before?.known?.push({ size: body.size, crc: body.crc })
+      return
+    }
     if (before !== undefined && before.revision > revision) return
     const known = before?.known ?? []
     if (body.kind === 'delete') {
