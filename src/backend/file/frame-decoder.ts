@@ -86,6 +86,10 @@ class BodyReader {
     if (kind === RECORD_KINDS.remove) return { ...common, body: { kind: 'remove' } }
     const key = body.toString('utf8', keyStart, writerStart)
     if (kind === RECORD_KINDS.delete) return { ...common, body: { kind: 'delete', key } }
+    if (kind === RECORD_KINDS.superseded) {
+      const content = { size: body.readDoubleLE(start + 32), crc: body.readUInt32LE(start + 12) }
+      return { ...common, body: { kind: 'superseded', key, ...content } }
+    }
     if (kind !== RECORD_KINDS.write) return null
     const flags = body[start + 1] as number
     const writer = (flags & RECORD_FLAGS.writer) === 0 ? null : this.#writer(writerStart, valueStart)

@@ -20,6 +20,7 @@ import {
   writeU64,
   type FramePlace,
 } from './frame.js'
+import type { KnownContent } from './tasks.js'
 
 /** A record taken from another place, under the revision it has. */
 export interface CarriedRecord {
@@ -30,6 +31,7 @@ export interface CarriedRecord {
     | { readonly kind: 'create' }
     | { readonly kind: 'remove' }
     | { readonly kind: 'delete'; readonly key: string }
+    | ({ readonly kind: 'superseded'; readonly key: string } & KnownContent)
     | {
         readonly kind: 'write'
         readonly key: string
@@ -90,6 +92,7 @@ export class FrameEncoder {
     const { body, revision, atMs } = record
     this.#group(record.namespace, 1, () => {
       if (body.kind === 'write') this.#write({ ...body, size: body.value.length }, revision, atMs)
+      else if (body.kind === 'superseded') this.#superseded(body, revision, atMs)
       else this.#plain(RECORD_KINDS[body.kind], body.kind === 'delete' ? body.key : '', revision, atMs)
     })
   }
@@ -146,6 +149,13 @@ export class FrameEncoder {
     writeU64(buffer, revision, start + 16)
     buffer.writeDoubleLE(atMs, start + 24)
     this.#end = start + RECORD_HEADER_BYTES + keyBytes
+  }
+
+  #superseded(content: KnownContent & { readonly key: string }, revision: number, atMs: number): void {
+    const start = this.#end
+    this.#plain(RECORD_KINDS.superseded, content.key, revision, atMs)
+    this.#buffer.writeUInt32LE(content.crc, start + 12)
+    this.#buffer.writeDoubleLE(content.size, start + 32)
   }
 
   #write(change: Omit<WriteChange, 'kind'>, revision: number, atMs: number): void {

@@ -39,7 +39,7 @@
  *
  * | at | bytes | content |
  * |---:|------:|---------|
- * |  0 |     1 | kind. 1: the namespace is created, 2: it is removed, 3: a key is written, 4: a key is deleted |
+ * |  0 |     1 | kind. 1: the namespace is created, 2: it is removed, 3: a key is written, 4: a key is deleted, 5: superseded |
  * |  1 |     1 | flags. 1: the change is anonymous, 2: there is a writer, 4: the time of the writer is known |
  * |  2 |     2 | length of the key in bytes, u16 |
  * |  4 |     4 | length of the writer in bytes, u32 |
@@ -52,7 +52,9 @@
  * |    |       | writer: the identity's JSON as in the metadata, without white space |
  * |    |       | value, exactly as it was given |
  *
- * Lengths and flags that a kind has no use for are zero.
+ * Lengths and flags that a kind has no use for are zero. A record of kind 5 stands behind the latest record of its key
+ * where recovery has written that again: it names, by size and CRC alone, a content that the key had before, which a crash
+ * may have left in the tree. Its length of the value is zero; the size stands in the place of the writer's time.
  *
  * Rules that readers of the journal rely on, and appenders keep:
  * - A frame is durable before the next one is written. So a frame's existence proves that all before it were durable.
@@ -74,7 +76,7 @@ export const FIRST_PREVIOUS_CRC = 0
 
 export const GROUP_HEADER_BYTES = 8
 export const RECORD_HEADER_BYTES = 40
-export const RECORD_KINDS = { create: 1, remove: 2, write: 3, delete: 4 } as const
+export const RECORD_KINDS = { create: 1, remove: 2, write: 3, delete: 4, superseded: 5 } as const
 export const RECORD_FLAGS = { anonymous: 1, writer: 2, writerAtS: 4 } as const
 
 /** 0xA5 occurs in no ASCII text, so that searching a text for frames seldom has to look further. */

@@ -34,24 +34,14 @@ export class Segment {
   /** Place of its first frame, and how much had been appended to the journal before it. */
   readonly start: JournalPosition
   readonly appendedBefore: number
-  /** False for one that recovery reads from: it goes when recovery is over, whoever holds it. */
-  readonly isManaged: boolean
   holders = 0
 
-  constructor(
-    id: number,
-    path: string,
-    bytes: number,
-    start: JournalPosition,
-    appendedBefore: number,
-    isManaged = true,
-  ) {
+  constructor(id: number, path: string, bytes: number, start: JournalPosition, appendedBefore: number) {
     this.id = id
     this.path = path
     this.bytes = bytes
     this.start = start
     this.appendedBefore = appendedBefore
-    this.isManaged = isManaged
   }
 }
 

@@ -29,6 +29,9 @@ import type { RootContext } from './tasks.js'
 import { TreeSource } from './tree-source.js'
 import { Upkeep } from './upkeep.js'
 
+/** Keys that are brought into the tree while opening; about a second's work. */
+const RECOVER_AT_ONCE_MAX = 1000
+
 /** Things to take apart again, the last one first. */
 type Cleanup = () => void | Promise<void>
 
@@ -171,17 +174,20 @@ export class OpenRoot {
     this.source = new TreeSource(runner, context, backlog, this.checkpointer)
   }
 
-  /** Brings what was found into the tree, and begins the opening. */
+  /**
+   * Makes durable anew what was found, and begins the opening. A small backlog is brought into the tree before anything is
+   * served; a large one would take minutes, so the tree follows.
+   */
   async start(): Promise<OpenAnswer> {
     const { foldName, found } = this.#parts
-    if (found !== null) await this.#tryFlush(undefined)
     const noRoom = await this.#journal.start()
     if (noRoom !== null) {
       throw stateError('NO_SPACE', `there is no room for a journal (${noRoom})`, { cause: noRoom })
     }
-    if (this.#backlog.count > 0) await this.#carryStuck()
+    if (this.#backlog.count > 0) await this.#carryFound()
     await this.checkpointer.begin(this.#journal.oldestNeeded)
     await this.#removeUnneeded()
+    if (found !== null && this.#backlog.count <= RECOVER_AT_ONCE_MAX) await this.#tryFlush(undefined)
     const recovered = found === null ? null : { operations: found.operations, preserved: this.#preserved }
     return { revision: this.checkpointer.revision, recovered, foldName }
   }
@@ -239,10 +245,19 @@ export class OpenRoot {
   }
 
   /**
-   * What recovery could not bring into the tree is made durable in a new segment. The segments that were found are synced
-   * before: the frames in them may be in memory only, and a later frame would then look like the proof of a damage.
+   * What was found is written again to new segments, because what was read of the old ones may never have reached the disk.
+   * They are synced before: a frame that is there in memory only must not be missing when a later one is on the disk. Where
+   * there is no room for that, what can be brought into the tree leaves less to write.
    */
-  async #carryStuck(): Promise<void> {
+  async #carryFound(): Promise<void> {
+    this.#syncFound()
+    if (await this.#upkeep.carry()) return
+    await this.#tryFlush(undefined)
+    if (this.#failure === null && (await this.#upkeep.carry())) return
+    throw this.#failure ?? stateError('NO_SPACE', 'there is no room to write what has to be recovered', {})
+  }
+
+  #syncFound(): void {
     const { fs } = this.#parts
     for (const path of this.#unneeded) {
       const fd = fs.open(path, 'read-write')
@@ -251,15 +266,6 @@ export class OpenRoot {
       } finally {
         fs.close(fd)
       }
-    }
-    await this.#upkeep.carry()
-    if (this.#failure !== null) throw this.#failure
-    for (const { change, entries } of this.#backlog) {
-      const pending = change === null ? [...entries.values()] : [change, ...entries.values()]
-      const left = pending.find(({ segment }) => !segment.isManaged)
-      if (left === undefined) continue
-      const why = left.failure === null ? '' : `: ${left.failure.message}`
-      throw stateError('NO_SPACE', `what could not be recovered can't be carried on either${why}`, {})
     }
   }
 
@@ -286,7 +292,7 @@ export class OpenRoot {
     try {
       await this.materializer.flush(onProgress)
     } catch {
-      // Each stuck key was warned of. Recovery carries it on; closing answers that something is missing.
+      // Each stuck key was warned of; closing answers that something is missing.
     }
   }
 

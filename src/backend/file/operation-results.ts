@@ -26,10 +26,6 @@ export class OperationResults {
     this.#failures.set(index, { index, code: errorCode(error), message })
   }
 
-  hasFailed(index: number): boolean {
-    return this.#failures.has(index)
-  }
-
   failures(): TaskFailure[] {
     return [...this.#failures.values()].sort((a, b) => a.index - b.index)
   }

@@ -206,6 +206,8 @@ export interface JournalRecord {
     | { readonly kind: 'create' }
     | { readonly kind: 'remove' }
     | { readonly kind: 'delete'; readonly key: string }
+    /** A content that the key had before its latest record. */
+    | ({ readonly kind: 'superseded'; readonly key: string } & KnownContent)
     | {
         readonly kind: 'write'
         readonly key: string

@@ -48,6 +48,7 @@ export class Temporaries {
     this.#paths.delete(path)
   }
 
+  /** At once rather than at the end, where its room may be what the others need. */
   discard(path: string): void {
     if (!this.#paths.delete(path)) return
     try {

@@ -52,9 +52,8 @@ function changeNamespace(run: TreeRun): void {
   const { root, modes } = task.context
   if (task.namespaceChange === null) return
   const directory = namespaceDirectory(root, task.namespace)
-  const writes = task.operations.some((operation) => operation.kind === 'write')
   if (task.namespaceChange !== 'create') removeNamespace(run)
-  if (task.namespaceChange !== 'remove' || writes) {
+  if (task.namespaceChange !== 'remove') {
     results.attempt(NAMESPACE, () => directories.make(directory, modes.directory))
   }
   const syncs = new DirectorySyncs()

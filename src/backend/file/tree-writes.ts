@@ -157,11 +157,6 @@ function moveAll(
     })
   }
   syncs.run(fs, results)
-  for (const write of writes) {
-    if (!results.hasFailed(write.index)) continue
-    temporaries.discard(write.contentTemporary)
-    temporaries.discard(write.metadataTemporary)
-  }
 }
 
 /** Metadata that went to the second place before stands behind the first and would come back when that is deleted. */

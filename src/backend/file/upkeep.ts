@@ -16,7 +16,7 @@ import type { Journal } from './journal.js'
 import type { ValueLocation } from './tasks.js'
 
 const IDLE_MS = 50
-/** Of values that one frame carries. */
+/** Of records that one frame carries, with their values. */
 const CARRY_BYTES_MAX = 4 * 1024 * 1024
 
 export interface UpkeepOptions {
@@ -27,6 +27,9 @@ export interface UpkeepOptions {
   readonly commits: GroupCommit
   onFailure(cause: unknown): void
 }
+
+/** What a record takes besides its value, roughly. */
+const CARRY_RECORD_BYTES = 256
 
 type Carried = { readonly namespace: string; readonly pending: Pending | PendingNamespace }
 
@@ -70,23 +73,24 @@ export class Upkeep {
     await journal.recycle(() => checkpointer.advance(journal.oldestNeeded))
   }
 
-  /** Writes everything in the backlog to the end of the journal again, in frames of bounded size. */
-  async carry(): Promise<void> {
-    const carried: Carried[] = []
-    for (const namespace of this.#options.backlog) {
-      if (namespace.change !== null) carried.push({ namespace: namespace.name, pending: namespace.change })
-      for (const pending of namespace.entries.values()) carried.push({ namespace: namespace.name, pending })
+  /** Writes everything in the backlog to the end of the journal again, in frames of bounded size. False: not all of it. */
+  async carry(): Promise<boolean> {
+    let frame: Carried[] = []
+    let bytes = 0
+    let complete = true
+    const flush = async (): Promise<void> => {
+      if (frame.length > 0 && !(await this.#carryFrame(frame))) complete = false
+      frame = []
+      bytes = 0
     }
-    while (carried.length > 0) {
-      const frame: Carried[] = []
-      let bytes = 0
-      while (carried.length > 0 && bytes < CARRY_BYTES_MAX) {
-        const next = carried.shift()!
-        if ('kind' in next.pending && next.pending.kind === 'write') bytes += next.pending.size
-        frame.push(next)
-      }
-      if (!(await this.#carryFrame(frame))) return
+    for (const carried of allOf(this.#options.backlog)) {
+      frame.push(carried)
+      bytes += CARRY_RECORD_BYTES + ('size' in carried.pending ? carried.pending.size : 0)
+      if (bytes >= CARRY_BYTES_MAX) await flush()
+      if (!complete) return false
     }
+    await flush()
+    return complete
   }
 
   /** Ends the timers; resolves when nothing is under way. */
@@ -124,6 +128,7 @@ export class Upkeep {
   async #carryFrame(frame: readonly Carried[]): Promise<boolean> {
     const { fs, backlog, commits } = this.#options
     const current: Carried[] = []
+    let complete = true
     const encode = (): FrameEncoder => {
       this.#encoder.reset()
       const values = new JournalValues(fs)
@@ -131,12 +136,14 @@ export class Upkeep {
         const record = isCurrent(backlog, carried) ? toRecord(values, carried) : null
         if (record === null) continue
         this.#encoder.addRecord(record)
+        for (const content of supersededOf(carried)) this.#encoder.addRecord(content)
         current.push(carried)
       }
       values.close()
+      complete = current.length === frame.length
       return this.#encoder
     }
-    return commits.carry(encode, ({ segment, offset }) => {
+    const appended = await commits.carry(encode, ({ segment, offset }) => {
       let value = 0
       for (const carried of current) {
         const { pending } = carried
@@ -145,6 +152,7 @@ export class Upkeep {
         if (isCurrent(backlog, carried)) backlog.move(pending, segment, position)
       }
     })
+    return appended && complete
   }
 
   /** One piece of work after the other; a failure is the store's. */
@@ -154,6 +162,28 @@ export class Upkeep {
       (error: unknown) => this.#options.onFailure(error),
     )
   }
+}
+
+/** A copy: the backlog changes while it is carried. */
+function allOf(backlog: Backlog): Carried[] {
+  const all: Carried[] = []
+  for (const { name: namespace, change, entries } of backlog) {
+    if (change !== null) all.push({ namespace, pending: change })
+    for (const pending of entries.values()) all.push({ namespace, pending })
+  }
+  return all
+}
+
+/** What a crash may have left in the tree of an earlier content: recovery must know it from a hand edit. */
+function supersededOf({ namespace, pending }: Carried): CarriedRecord[] {
+  if (!('known' in pending) || pending.known === null) return []
+  const { key, revision, atMs } = pending
+  return pending.known.map(({ size, crc }) => ({
+    namespace,
+    revision,
+    atMs,
+    body: { kind: 'superseded', key, size, crc },
+  }))
 }
 
 function isCurrent(backlog: Backlog, { namespace, pending }: Carried): boolean {
