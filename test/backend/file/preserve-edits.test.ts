@@ -94,6 +94,13 @@ describe.each(everyOperation)('before recovery applies %s', (_, operation) => {
     expect(preserved()).toEqual({ k: 'theirs' })
   })
 
+  test('a content of another size is moved even if its time was set back', () => {
+    apply(tree.write('k', 'old'))
+    tree.put('ns/k', 'edited by hand', AT_MS)
+    apply(operation('k'))
+    expect(preserved()).toEqual({ k: 'edited by hand' })
+  })
+
   test('a content of the same size as a known one is told apart by its bytes', () => {
     tree.put('ns/k', 'oldex')
     apply(operation('k'))

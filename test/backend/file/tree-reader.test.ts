@@ -129,6 +129,16 @@ describe('an entry of the store', () => {
     expectFound('k', ownHead, 'five!')
   })
 
+  test('with another time is told by all of its bytes, however many', () => {
+    const large = 'x'.repeat(1_000_000)
+    written(tree.write('k', large))
+    utimesSync(tree.path('ns/k'), 5, 5)
+    expectFound('k', { ...ownHead, size: large.length }, large)
+    const edited = `${large.slice(1)}y`
+    tree.put('ns/k', edited)
+    expectFound('k', externalHead(large.length, { writerId: 'w' }, AT_S), edited)
+  })
+
   test('is looked at without opening its content when size and time fit', () => {
     written(tree.write('k', 'five!'))
     const fs = new FaultyFileSystem()
@@ -168,6 +178,15 @@ describe('an entry that was changed by something else', () => {
     renameSync(`${second}/${name}`, tree.path(META, 'c.json'))
     renameSync(tree.path('ns/a.json/b'), tree.path('ns/c'))
     expectFound('c', externalHead(5, { writerId: 'w' }, AT_S), 'five!')
+  })
+
+  test('has no metadata when what lies in its second place is another key’s', () => {
+    written(tree.write('a', '.....'), tree.write('a.json/b', 'five!'))
+    const second = tree.path(META, '.agent_state_meta')
+    const [name] = nodeFileSystem.list(second).map((entry) => entry.name)
+    const text = readFileSync(`${second}/${name}`, 'utf8')
+    writeFileSync(`${second}/${name}`, text.replace('"key": "a.json/b"', '"key": "other"'))
+    expectFound('a.json/b', externalHead(5), 'five!')
   })
 
   test('has a fingerprint that is the same until the content changes again', () => {

@@ -14,10 +14,10 @@ import {
 } from 'node:fs'
 import { crc32 } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { nodeFileSystem } from '../../../src/backend/file/file-system.js'
+import { nodeFileSystem, systemError, type FileSystem } from '../../../src/backend/file/file-system.js'
 import type { MaterializeAnswer, MaterializeTask, TreeOperation } from '../../../src/backend/file/tasks.js'
 import { materialize } from '../../../src/backend/file/tree-writer.js'
-import { FaultyFileSystem } from './faulty-file-system.js'
+import { FaultyFileSystem, unsyncedFileSystem } from './faulty-file-system.js'
 import { AT_MS, STORE_ID, TreeFixture } from './tree-fixture.js'
 
 const ON_WINDOWS = process.platform === 'win32'
@@ -360,6 +360,22 @@ describe('what fails is reported, and the rest proceeds:', () => {
     expect(tree.text('ns/k')).toBe('old')
   })
 
+  test('a write for which there is no room, which leaves none of it taken from the others', () => {
+    const operations = ['a', 'b', 'c'].map((key) => tree.write(key, key))
+    for (const failing of [1, 2]) {
+      const seen: number[] = []
+      const fs = new FaultyFileSystem(({ name, path }) => {
+        if (name !== 'write' || !path.includes('/tmp/')) return null
+        seen.push(tree.temporaries().length)
+        return seen.length === failing ? 'ENOSPC' : null
+      })
+      expect(materialize(fs, tree.task(operations)).failures).toMatchObject([{ index: 0, code: 'ENOSPC' }])
+      expect(seen).toEqual([...[1, 2].slice(0, failing), 1, 2, 3, 4])
+      expect(tree.text('ns/b')).toBe('b')
+      expect(tree.temporaries()).toEqual([])
+    }
+  })
+
   test('a value that the journal ends in the middle of', () => {
     const first = tree.write('first', 'whole')
     const operation = tree.write('k', 'x'.repeat(1_000_000))
@@ -439,7 +455,7 @@ describe('a change of the namespace', () => {
   test.each(['remove', 'recreate'] as const)(
     '%s never deletes what the same task writes, not even for a moment (I6)',
     (change) => {
-      const operations = [tree.write('a/b', '1'), tree.write('a.json/b', '2'), tree.write('a/c', '3')]
+      const operations = ['a/b', 'c', 'c.json/d'].map((key) => tree.write(key, `value of ${key}`))
       tree.put('ns/stale', 'x')
       succeed(operations, 'create')
       const kept = tree.snapshot()
@@ -447,7 +463,7 @@ describe('a change of the namespace', () => {
       expect(materialize(fs, tree.task(operations, change))).toEqual(SUCCESS)
       delete kept['ns/stale']
       expect(tree.snapshot()).toEqual(kept)
-      const removed = fs.calls.filter(({ name }) => name === 'unlink' || name === 'removeDirectory')
+      const removed = fs.calls.filter(({ name }) => name === 'unlink')
       expect(removed).toEqual([{ name: 'unlink', path: tree.path('ns/stale') }])
     },
   )
@@ -461,6 +477,37 @@ describe('a change of the namespace', () => {
       expect(existsSync(tree.path('ns/k'))).toBe(false)
     },
   )
+
+  test('recreate is durable in every directory that it changed', () => {
+    succeed([tree.write('a/b', '1'), tree.write('c/d', '2')])
+    tree.put('ns/a/stale', 'x')
+    const fs = new FaultyFileSystem()
+    expect(materialize(fs, tree.task([tree.write('a/b', '3')], 'recreate'))).toEqual(SUCCESS)
+    const calls = fs.calls.map(({ name, path }) => `${name} ${path.slice(tree.root.length + 1)}`)
+    const beforeWrites = calls.slice(
+      0,
+      calls.findIndex((call) => call.startsWith('open .agent_state/tmp')),
+    )
+    for (const directory of ['ns', 'ns/a', `ns/${META}`, `ns/${META}/a`, '']) {
+      expect(beforeWrites).toContain(`sync ${directory}`)
+    }
+  })
+
+  test('what goes away on its own while it is removed or pruned is as wanted', () => {
+    const gone = (path: string): never => {
+      throw systemError('ENOENT', path)
+    }
+    const overtaken: FileSystem = {
+      ...unsyncedFileSystem,
+      unlink: (path) => gone((nodeFileSystem.unlink(path), path)),
+      removeDirectory: (path) => gone((nodeFileSystem.removeDirectory(path), path)),
+    }
+    succeed([tree.write('a/b/c', '1'), tree.write('d', '2')])
+    expect(materialize(overtaken, tree.task([tree.delete('a/b/c')]))).toEqual(SUCCESS)
+    expect(Object.keys(tree.snapshot())).toEqual(['ns/', `ns/${META}/`, `ns/${META}/d.json`, 'ns/d'])
+    expect(materialize(overtaken, tree.task([], 'remove'))).toEqual(SUCCESS)
+    expect(tree.snapshot()).toEqual({})
+  })
 
   test('what one part of a removal can’t do does not stop the rest', () => {
     succeed([tree.write('a/x', '1'), tree.write('b/x', '2'), tree.write('c/x', '3')], 'create')
