@@ -13,11 +13,14 @@ export class BoundedCache<T extends CacheItem> {
   /** Lets go of the item; false if it is needed at the moment. */
   readonly #release: (item: T) => boolean
   readonly #items = new Map<T, number>()
+  /** The next item to look at. It goes round; starting at the first one again and again is slow after many deletions. */
+  #hand: Iterator<T>
   #bytes = 0
 
   constructor(bytesMax: number, release: (item: T) => boolean) {
     this.#bytesMax = bytesMax
     this.#release = release
+    this.#hand = this.#items.keys()
   }
 
   get bytes(): number {
@@ -38,17 +41,18 @@ export class BoundedCache<T extends CacheItem> {
 
   /** Brings the account below its bound, as far as items can be let go. Looks at every item at most twice. */
   trim(): void {
-    if (this.#bytes <= this.#bytesMax) return
-    let looks = this.#items.size * 2
-    for (const [item, bytes] of this.#items) {
-      if (this.#bytes <= this.#bytesMax || looks-- <= 0) return
-      this.#items.delete(item)
-      if (item.used || !this.#release(item)) {
-        item.used = false
-        this.#items.set(item, bytes)
-      } else {
-        this.#bytes -= bytes
-      }
+    for (let looks = this.#items.size * 2; this.#bytes > this.#bytesMax && looks > 0; looks--) {
+      const next = this.#hand.next()
+      if (next.done === true) this.#hand = this.#items.keys()
+      else this.#look(next.value)
+    }
+  }
+
+  #look(item: T): void {
+    if (!item.used && this.#release(item)) {
+      this.delete(item)
+    } else {
+      item.used = false
     }
   }
 }

@@ -87,7 +87,12 @@ export class Committer {
 
   /** Groups form at the end of the turn of the event loop, so that what is asked for together travels together. */
   #schedule(): void {
-    if (this.#scheduled || this.#waitingForBackend || this.#inFlight >= this.#backend.supports.commitsInFlight) return
+    if (
+      this.#scheduled ||
+      this.#waitingForBackend ||
+      this.#inFlight >= this.#backend.supports.commitsInFlight
+    )
+      return
     this.#scheduled = true
     setImmediate(() => {
       this.#scheduled = false
@@ -153,6 +158,7 @@ export class Committer {
         exists: namespace.exists,
         names: namespace.names,
         namespaceKeysMax: this.#limits.namespaceKeysMax,
+        isShared: !this.#backend.supports.exclusive,
       },
       requests,
       atMs,

@@ -18,6 +18,8 @@ export interface PlanView {
   readonly exists: boolean
   readonly names: Names
   readonly namespaceKeysMax: number
+  /** Others change the namespace too: the backend has to know what the plan rests on. */
+  readonly isShared: boolean
 }
 
 export interface PlannedOperation {
@@ -49,7 +51,7 @@ export interface PlannedRequests {
   readonly units: readonly Unit[]
   /** One a request. */
   readonly decisions: readonly Decision[]
-  /** Revisions that the decisions rest on. */
+  /** Revisions that the decisions rest on; empty for a backend that nobody else changes. */
   readonly expected: ReadonlyMap<string, number | null>
 }
 
@@ -145,9 +147,11 @@ class Planner {
     if (planned !== undefined) return planned
     if (this.#removed) return { ...MISSING, changedBy: null }
     const view = state.view()
-    this.#expected.set(state.key, view.revision)
+    if (this.#view.isShared) this.#expected.set(state.key, view.revision)
     return {
-      ...view,
+      revision: view.revision,
+      identity: view.identity,
+      changedBy: view.changedBy,
       identityAtS: state.head?.writerAtS ?? null,
       corruptMetadata: state.corruptMetadata,
     }
