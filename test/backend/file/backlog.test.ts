@@ -13,8 +13,8 @@ import { START } from './journal-builder.js'
 
 const FAILURE = { index: 0, code: 'EACCES', message: 'no permission' }
 
-function segment(id = 1, isManaged = true): Segment {
-  return new Segment(id, `/journal/${id}`, 4096, START, 0, isManaged)
+function segment(id = 1): Segment {
+  return new Segment(id, `/journal/${id}`, 4096, START, 0)
 }
 
 function written(key: string, revision: number, where: Segment) {
