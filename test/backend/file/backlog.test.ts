@@ -240,7 +240,7 @@ describe('Backlog', () => {
 })
 
 describe('what recovery adds', () => {
-  const where = segment(1, false)
+  const where = segment(1)
 
   function recover(records: readonly JournalRecord[]): Backlog {
     const backlog = new Backlog(() => 0)
