@@ -133,10 +133,9 @@ export class Upkeep {
       this.#encoder.reset()
       const values = new JournalValues(fs)
       for (const carried of frame) {
-        const record = isCurrent(backlog, carried) ? toRecord(values, carried) : null
-        if (record === null) continue
-        this.#encoder.addRecord(record)
-        for (const content of supersededOf(carried)) this.#encoder.addRecord(content)
+        const records = isCurrent(backlog, carried) ? toRecords(values, carried) : []
+        if (records.length === 0) continue
+        for (const record of records) this.#encoder.addRecord(record)
         current.push(carried)
       }
       values.close()
@@ -191,19 +190,23 @@ function isCurrent(backlog: Backlog, { namespace, pending }: Carried): boolean {
   return 'key' in pending ? found?.entries.get(pending.key) === pending : found?.change === pending
 }
 
-/** Null if the value can't be read: the materializer has said so. */
-function toRecord(values: JournalValues, { namespace, pending }: Carried): CarriedRecord | null {
+/** What says the same again. None if the value can't be read: the materializer has said so. */
+function toRecords(values: JournalValues, carried: Carried): CarriedRecord[] {
+  const { namespace, pending } = carried
   const { revision, atMs } = pending
+  const common = { namespace, revision, atMs }
   if (!('kind' in pending)) {
-    const kind = pending.change === 'remove' ? 'remove' : 'create'
-    return { namespace, revision, atMs, body: { kind } }
+    const { change } = pending
+    const kinds = change === 'recreate' ? (['remove', 'create'] as const) : ([change] as const)
+    return kinds.map((kind) => ({ ...common, body: { kind } }))
   }
+  const superseded = supersededOf(carried)
   if (pending.kind === 'delete')
-    return { namespace, revision, atMs, body: { kind: 'delete', key: pending.key } }
+    return [{ ...common, body: { kind: 'delete', key: pending.key } }, ...superseded]
   const { key, writer, writerAtS, anonymous, segment, position, size, crc } = pending
   const value = readValue(values, { segment: segment.path, position, size, crc })
-  if (value === null) return null
-  return { namespace, revision, atMs, body: { kind: 'write', key, writer, writerAtS, anonymous, value } }
+  if (value === null) return []
+  return [{ ...common, body: { kind: 'write', key, writer, writerAtS, anonymous, value } }, ...superseded]
 }
 
 function readValue(values: JournalValues, location: ValueLocation): Uint8Array | null {
