@@ -59,7 +59,7 @@ export class Materializer {
   #timerAtMs = Infinity
   #stopped = false
   #retryMs = RETRY_FIRST_MS
-  #idleWaiters: (() => void)[] = []
+  readonly #idleWaiters: (() => void)[] = []
 
   constructor(options: MaterializerOptions) {
     this.#options = options
@@ -96,13 +96,15 @@ export class Materializer {
   /** Resolves when the tree shows this revision or a later one of the keys; `TREE_PENDING` if a key is stuck. */
   materialized(namespace: string, keys: readonly string[], revision: number): Promise<void> {
     const backlog = this.#options.backlog.get(namespace)
-    const missing = keys.filter((key) => backlog?.entries.has(key))
-    if (missing.length === 0) return Promise.resolve()
-    if (this.#stopped) return Promise.reject(treePending(namespace, revision, null))
-    const waiting = this.#waiters.wait(
-      namespace,
-      missing.map((key) => [key, revision]),
-    )
+    const removal = removalOf(backlog)
+    const missing = new Map<string, number>()
+    for (const key of keys) {
+      if (backlog?.entries.has(key)) missing.set(key, revision)
+      else if (removal !== null) missing.set(NAMESPACE_ITSELF, removal.revision)
+    }
+    if (missing.size === 0) return Promise.resolve()
+    if (this.#stopped) return Promise.reject(treePending(namespace, revision, stopped()))
+    const waiting = this.#waiters.wait(namespace, missing)
     this.kick()
     return waiting.catch((failure: unknown) => {
       throw treePending(namespace, revision, failure)
@@ -112,6 +114,7 @@ export class Materializer {
   /** Resolves when everything that is in the backlog now is in the tree; rejects with the first failure. */
   async flush(onProgress?: (done: number, total: number) => void): Promise<void> {
     const { backlog } = this.#options
+    if (this.#stopped && backlog.count > 0) throw stopped()
     const waits: Promise<void>[] = []
     let done = 0
     const total = backlog.count
@@ -132,13 +135,13 @@ export class Materializer {
     this.#stopped = true
     if (this.#timer !== null) clearTimeout(this.#timer)
     if (this.#running > 0) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve))
-    this.#waiters.rejectAll(null)
+    this.#waiters.rejectAll(stopped())
   }
 
   #dueAtMs(namespace: NamespaceBacklog, now: number): number {
-    const isStuck = namespace.stuckCount === namespace.count
-    if (isStuck) return namespace.retryAtMs
+    if (namespace.stuckCount === namespace.count) return namespace.retryAtMs
     if (this.#waiters.has(namespace.name) || this.#options.isCrowded()) return now
+    if (removalOf(namespace)?.failure != null) return namespace.retryAtMs
     const lagAtMs = namespace.waitingSinceMs + LAG_MAX_MS
     const quietAtMs = now + QUIET_MS - this.#options.quietMs()
     return Math.min(lagAtMs, quietAtMs)
@@ -167,18 +170,15 @@ export class Materializer {
     namespace.isBusy = true
     this.#running++
     const held = hold(taken)
-    try {
-      const answer = await runner.run({
-        kind: 'materialize',
-        context,
-        namespace: namespace.name,
-        namespaceChange: taken.change?.change ?? null,
-        operations: taken.entries.map(toTreeOperation),
-      })
-      this.#finish(namespace, taken, answer)
-    } catch (error) {
-      this.#finish(namespace, taken, failedWhole(taken, error))
-    }
+    const running = runner.run({
+      kind: 'materialize',
+      context,
+      namespace: namespace.name,
+      namespaceChange: taken.change?.change ?? null,
+      operations: taken.entries.map(toTreeOperation),
+    })
+    const answer = await running.catch((error: unknown) => failedWhole(taken, error))
+    this.#finish(namespace, taken, answer)
     for (const segment of held) segment.holders--
     this.#running--
     backlog.ended(namespace)
@@ -188,15 +188,15 @@ export class Materializer {
   }
 
   /**
-   * Takes what came first, and the deletions that make room for it. A removal needs to know everything that was written
-   * since, because recovery may find it in the tree already.
+   * Takes what came first, and the deletions that make room for it. With a removal comes everything that was written
+   * since: it deletes whatever else it finds, also what an earlier attempt, or recovery, has brought into the tree.
    */
   #take(namespace: NamespaceBacklog): Taken {
     const now = performance.now()
-    const retry = namespace.retryAtMs <= now
     const { change } = namespace
+    const all = removalOf(namespace) !== null
+    const retry = all || namespace.retryAtMs <= now
     const takesChange = change !== null && (change.failure === null || retry)
-    const all = takesChange && change.change !== 'create'
     const entries = new Set<Pending>()
     let bytes = 0
     let leftBehind = false
@@ -222,17 +222,19 @@ export class Materializer {
     for (const { key, preservedAs } of answer.preserved) {
       this.#options.preserved(namespace.name, key, preservedAs)
     }
+    const whole = failures.get(-1)
     if (taken.change !== null) {
-      const failure = failures.get(-1)
-      if (failure === undefined) {
+      if (whole === undefined) {
         backlog.doneNamespace(namespace, taken.change)
         this.#waiters.namespaceDone(namespace.name, taken.change.revision)
       } else {
-        this.#stuck(namespace, taken.change, failure)
+        this.#stuck(namespace, taken.change, whole)
       }
     }
+    // Until a removal is done, what was written since has to come with it again.
+    const blocked = taken.change?.change === 'create' ? undefined : whole
     taken.entries.forEach((pending, index) => {
-      const failure = failures.get(index)
+      const failure = failures.get(index) ?? blocked
       if (failure === undefined) {
         backlog.done(namespace, pending)
         this.#waiters.done(namespace.name, pending.key, pending.revision)
@@ -256,8 +258,18 @@ export class Materializer {
     if (isNew) this.#options.warning('TREE_STUCK', `${message}; it is durable, readable, and tried again`)
     const key = 'key' in pending ? pending.key : undefined
     const error = treeStuck(namespace.name, key, message)
-    this.#waiters.failed(namespace.name, key ?? NAMESPACE_ITSELF, error)
+    if ('change' in pending && pending.change !== 'create') {
+      this.#waiters.namespaceFailed(namespace.name, error)
+    } else {
+      this.#waiters.failed(namespace.name, key ?? NAMESPACE_ITSELF, error)
+    }
   }
+}
+
+/** The removal of the namespace that the tree does not show yet. */
+function removalOf(namespace: NamespaceBacklog | undefined): PendingNamespace | null {
+  const change = namespace?.change ?? null
+  return change === null || change.change === 'create' ? null : change
 }
 
 /** The segments that the task reads from stay in their place while it runs. */
@@ -278,11 +290,17 @@ function failedWhole(taken: Taken, error: unknown): MaterializeAnswer {
   return { failures, preserved: [] }
 }
 
-export function treeStuck(namespace: string, key: string | undefined, message: string): AgentStateError {
+function stopped(): AgentStateError {
+  const message =
+    'the store has failed or was closed: what is not in the tree yet is durable, and gets there after the next open'
+  return stateError('TREE_STUCK', message, {})
+}
+
+function treeStuck(namespace: string, key: string | undefined, message: string): AgentStateError {
   return stateError('TREE_STUCK', message, { namespace, key })
 }
 
 function treePending(namespace: string, revision: number, cause: unknown): AgentStateError {
   const message = `the change in namespace '${namespace}' is durable, but its files are not there yet`
-  return stateError('TREE_PENDING', message, { namespace, revision, cause: cause ?? undefined })
+  return stateError('TREE_PENDING', message, { namespace, revision, cause })
 }

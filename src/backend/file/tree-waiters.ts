@@ -73,12 +73,13 @@ export class TreeWaiters {
     for (const waiter of [...(this.#namespaces.get(namespace)?.get(key) ?? [])]) this.#reject(waiter, error)
   }
 
+  /** Nothing of the namespace gets into the tree for now. */
+  namespaceFailed(namespace: string, error: unknown): void {
+    for (const key of [...(this.#namespaces.get(namespace)?.keys() ?? [])]) this.failed(namespace, key, error)
+  }
+
   rejectAll(error: unknown): void {
-    for (const keys of [...this.#namespaces.values()]) {
-      for (const waiters of [...keys.values()]) {
-        for (const waiter of [...waiters]) this.#reject(waiter, error)
-      }
-    }
+    for (const namespace of [...this.#namespaces.keys()]) this.namespaceFailed(namespace, error)
   }
 
   #reject(waiter: Waiter, error: unknown): void {

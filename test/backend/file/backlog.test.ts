@@ -9,6 +9,7 @@ import {
 } from '../../../src/backend/file/backlog.js'
 import { Segment } from '../../../src/backend/file/journal.js'
 import type { JournalRecord } from '../../../src/backend/file/tasks.js'
+import { compareUtf8 } from '../../../src/utf8.js'
 import { START } from './journal-builder.js'
 
 const FAILURE = { index: 0, code: 'EACCES', message: 'no permission' }
@@ -252,7 +253,9 @@ describe('what recovery adds', () => {
     return [...backlog].map((namespace) => ({
       name: namespace.name,
       change: namespace.change && [namespace.change.change, namespace.change.revision],
-      entries: [...namespace.entries.values()].map(({ kind, key, revision }) => [kind, key, revision]).sort(),
+      entries: [...namespace.entries.values()]
+        .map(({ kind, key, revision }) => `${kind} ${key} ${revision}`)
+        .toSorted(compareUtf8),
     }))
   }
 
@@ -286,7 +289,7 @@ describe('what recovery adds', () => {
       write(7, 'b'),
     ]
     const once = summary(recover(records))
-    expect(once).toEqual([{ name: 'n', change: ['recreate', 6], entries: [['write', 'b', 7]] }])
+    expect(once).toEqual([{ name: 'n', change: ['recreate', 6], entries: ['write b 7'] }])
     expect(summary(recover([...records, ...records]))).toEqual(once)
   })
 
@@ -308,7 +311,7 @@ describe('what recovery adds', () => {
 
   test('a removal that was carried behind later writes drops only what was before it', () => {
     const backlog = recover([write(4, 'old'), write(9, 'new'), record(5, { kind: 'remove' })])
-    expect(summary(backlog)).toEqual([{ name: 'n', change: ['remove', 5], entries: [['write', 'new', 9]] }])
+    expect(summary(backlog)).toEqual([{ name: 'n', change: ['remove', 5], entries: ['write new 9'] }])
   })
 
   test('knows every content that a key had, since the tree may hold any of them', () => {
