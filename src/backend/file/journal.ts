@@ -10,7 +10,7 @@
  */
 import { performance } from 'node:perf_hooks'
 import type { CheckpointFile } from './checkpoint.js'
-import type { FileSystem } from './file-system.js'
+import { errorCode, type FileSystem } from './file-system.js'
 import type { FrameEncoder } from './frame-encoder.js'
 import { FIRST_SEGMENT_BYTES, SEGMENT_BYTES, segmentPath } from './segment.js'
 import { storeIdBytes } from './store-id.js'
@@ -101,8 +101,7 @@ export class Journal {
       const failure = await this.#prepare(FIRST_SEGMENT_BYTES)
       if (failure !== null) return failure
     }
-    this.#enter(this.#spares.shift()!)
-    return null
+    return this.#enter(0)
   }
 
   /** The place of the next frame. */
@@ -168,8 +167,7 @@ export class Journal {
     }
     const index = this.#spares.findIndex((spare) => spare.bytes >= frameBytes)
     if (index === -1) return this.makeRoom(frameBytes, useReserve)
-    this.#enter(this.#spares.splice(index, 1)[0]!)
-    return null
+    return this.#enter(index)
   }
 
   /** Has the next segment prepared in the background; at most one at a time, and not again at once on a full disk. */
@@ -229,17 +227,25 @@ export class Journal {
   /** Waits for what is done in the background. */
   async close(): Promise<void> {
     await Promise.allSettled([this.#preparing, this.#recycling])
-    if (this.#fd !== -1) this.#options.fs.close(this.#fd)
+    if (this.#fd !== -1) closeSynced(this.#options.fs, this.#fd)
     this.#fd = -1
   }
 
-  #enter(spare: Spare): void {
+  /** Goes on in a spare segment. Returns the system's code if it can't be opened; then it stays a spare. */
+  #enter(index: number): string | null {
     const { fs } = this.#options
-    const fd = fs.open(spare.path, 'read-write')
-    if (this.#fd !== -1) fs.close(this.#fd)
-    this.#fd = fd
+    const spare = this.#spares[index]!
+    const previous = this.#fd
+    try {
+      this.#fd = fs.open(spare.path, 'read-write')
+    } catch (error) {
+      return errorCode(error)
+    }
+    this.#spares.splice(index, 1)
     this.#next = { ...this.#next, segment: spare.id, offset: 0 }
     this.#segments.push(new Segment(spare.id, spare.path, spare.bytes, this.#next, this.#appended))
+    if (previous !== -1) closeSynced(fs, previous)
+    return null
   }
 
   async #prepare(bytes: number): Promise<string | null> {
@@ -271,5 +277,13 @@ export class Journal {
     } catch (error) {
       return error instanceof Error ? error.message : String(error)
     }
+  }
+}
+
+function closeSynced(fs: FileSystem, fd: number): void {
+  try {
+    fs.close(fd)
+  } catch {
+    // Everything in it was synced, or its append has failed already: whatever closing complains of, nothing is lost.
   }
 }
