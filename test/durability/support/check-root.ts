@@ -1,0 +1,46 @@
+/** What has to hold of a root after a crash of any kind, checked by opening it with the real code. */
+import { expect } from 'vitest'
+import { crc32 } from 'node:zlib'
+import type { BareTree } from './bare-tree.js'
+import { checkNewRevisions, checkStore } from './check-store.js'
+import { checkSettledTree, checkWholeFiles } from './check-tree.js'
+import type { History } from './history.js'
+import type { WatchedStore } from './in-thread.js'
+
+export interface RootUnderTest {
+  readTree(): BareTree
+  open(): Promise<WatchedStore>
+}
+
+/**
+ * The files as the crash left them (I5), what a store shows that is opened on them (I1, I4), the files after it was closed
+ * (I6), and that opening once more finds nothing to do. Afterwards the history says what was found.
+ */
+export async function checkAfterCrash(root: RootUnderTest, history: History): Promise<void> {
+  checkWholeFiles(root.readTree(), history)
+  const opened = await root.open()
+  await checkStore(opened.store, history)
+  await checkNewRevisions(opened.store, history)
+  await opened.store.close()
+  expect(opened.complaints, 'recovery takes nothing for an edit by hand, and nothing gets stuck').toEqual([])
+  expect(opened.recovered()?.preserved ?? 0).toBe(0)
+  await checkCleanRoot(root, history)
+}
+
+/** After a `close()`: the tree is what the history says, and opening it again changes nothing. */
+export async function checkCleanRoot(root: RootUnderTest, history: History): Promise<void> {
+  const closed = root.readTree()
+  checkSettledTree(closed, history.state())
+  const again = await root.open()
+  await checkStore(again.store, history)
+  await again.store.close()
+  expect(again.complaints).toEqual([])
+  expect(again.recovered(), 'a clean end leaves nothing to recover').toBeNull()
+  expect(summary(root.readTree()), 'I6: opening again changes nothing').toEqual(summary(closed))
+}
+
+/** Contents by checksum: comparing them byte by byte would take most of a test's time. */
+function summary({ files, directories, own }: BareTree): object {
+  const checksums = [...files].map(([path, content]) => `${path} ${content.length} ${crc32(content)}`)
+  return { files: checksums.sort(), directories: [...directories].sort(), own: [...own].sort() }
+}

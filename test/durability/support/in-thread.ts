@@ -1,0 +1,69 @@
+/** A store of the file backend without threads of its own, on any file system: what tests open to look at a root. */
+import { v4 as uuidv4 } from 'uuid'
+import type { Store } from '../../../src/api.js'
+import type { Backend } from '../../../src/backend/backend.js'
+import { fileBackend, type FileBackendParts } from '../../../src/backend/file/file-backend.js'
+import { nodeFileSystem, type FileSystem } from '../../../src/backend/file/file-system.js'
+import { acquireRootLock } from '../../../src/backend/file/root-lock.js'
+import { runTask } from '../../../src/backend/file/run-task.js'
+import type { TaskRunner } from '../../../src/backend/file/task-runner.js'
+import type { Limits } from '../../../src/limits.js'
+import { openStore } from '../../../src/store.js'
+
+/** Tasks run in this thread, each in a turn of the event loop of its own; what crosses is copied, as between threads. */
+export function inThreadRunner(fs: FileSystem): TaskRunner {
+  return {
+    async run(task) {
+      await new Promise((resolve) => setImmediate(resolve))
+      return structuredClone(runTask(fs, structuredClone(task)))
+    },
+    close: async () => {},
+  }
+}
+
+export function backendOn(root: string, parts: Partial<FileBackendParts> = {}, workers = 2): Backend {
+  const { fs = nodeFileSystem } = parts
+  return fileBackend(
+    {
+      kind: 'file',
+      root,
+      ownerWaitMs: 0,
+      workers,
+      workerUrl: null,
+      mode: { file: 0o600, directory: 0o700 },
+    },
+    {
+      fs,
+      acquireLock: acquireRootLock,
+      runner: () => inThreadRunner(fs),
+      newStoreId: uuidv4,
+      ...parts,
+    },
+  )
+}
+
+/** An open store and what it said that nobody asked for. */
+export interface WatchedStore {
+  readonly store: Store
+  /** Events that an undisturbed store has no reason for. */
+  readonly complaints: readonly string[]
+  /** Null: the end before was a clean one. */
+  readonly recovered: () => { readonly operations: number; readonly preserved: number } | null
+}
+
+export async function openWatched(backend: Backend, limits: Partial<Limits> = {}): Promise<WatchedStore> {
+  const store = await openStore({ backend, limits })
+  const complaints: string[] = []
+  let recovered: { readonly operations: number; readonly preserved: number } | null = null
+  for (const type of ['external', 'warning', 'failed'] as const) {
+    store.events.on(type, (event) => complaints.push(`${type}: ${describe(event)}`))
+  }
+  store.events.on('recovered', (event) => {
+    recovered = event
+  })
+  return { store, complaints, recovered: () => recovered }
+}
+
+function describe(event: object): string {
+  return 'error' in event ? String(event.error) : JSON.stringify(event)
+}
