@@ -232,6 +232,20 @@ describe('a delete', () => {
     expect(Object.keys(tree.snapshot())).toEqual(['ns/', `ns/${META}/`])
   })
 
+  test('that may not prune has done its work; one that could not for another reason is tried again', () => {
+    for (const [code, failures] of [
+      ['EACCES', []],
+      ['EIO', [{ index: 0, code: 'EIO' }]],
+    ] as const) {
+      succeed([tree.write('a/b', '1')])
+      const fs = new FaultyFileSystem(({ name }) => (name === 'removeDirectory' ? code : null))
+      expect(materialize(fs, tree.task([tree.delete('a/b')])).failures).toMatchObject(failures)
+      expect(tree.contents()).toEqual([])
+      succeed([tree.delete('a/b'), tree.write('a', '2')])
+      succeed([tree.delete('a')])
+    }
+  })
+
   test('makes room for a write of the same task: a file becomes a directory', () => {
     succeed([tree.write('a', '1')])
     succeed([tree.write('a/b', '2'), tree.delete('a')])
