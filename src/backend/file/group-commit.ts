@@ -109,7 +109,7 @@ export class GroupCommit {
   async #inTurn<T>(act: () => Promise<T>): Promise<T> {
     this.#underWay++
     const turn = this.#tail.then(act)
-    this.#tail = turn
+    this.#tail = turn.catch(() => {})
     try {
       return await turn
     } finally {
