@@ -30,8 +30,10 @@ import { lists } from './store/lists.js'
 import { namespaces } from './store/namespaces.js'
 import { options } from './store/options.js'
 import { policies } from './store/policies.js'
+import { seenKeys } from './store/seen-keys.js'
 import { updates } from './store/updates.js'
 import { values } from './store/values.js'
+import { watchBounds } from './store/watch-bounds.js'
 import { watching } from './store/watch.js'
 import { writers } from './store/writers.js'
 import { writes } from './store/writes.js'
@@ -56,12 +58,14 @@ const STORE_CHAPTERS: Readonly<Record<string, (given: Given) => void>> = {
   writes,
   writers,
   conflicts,
+  'what was seen': seenKeys,
   'conflict policies': policies,
   conditions,
   batches,
   updates,
   lists,
   watch: watching,
+  'the bounds of a watch': watchBounds,
   events,
   handoffs,
   options,

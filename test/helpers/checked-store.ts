@@ -3,7 +3,17 @@
  * observed: results, errors, conflict records, events, watch items, lists and entries.
  */
 import { expect } from 'vitest'
-import type { Change, Conflict, Operation, Session, Store, WatchItem, WriteOptions } from '../../src/api.js'
+import type {
+  Change,
+  ConflictRule,
+  DeleteResult,
+  Session,
+  Store,
+  WatchItem,
+  WriteOptions,
+  WriteResult,
+} from '../../src/api.js'
+import type { StoreOptions } from '../../src/contract/index.js'
 import {
   collect,
   failureOf,
@@ -14,8 +24,20 @@ import {
 } from '../../src/contract/observe.js'
 import { AgentStateError } from '../../src/errors.js'
 import {
+  briefChange,
+  briefConflict,
+  briefEntry,
+  decode,
+  expectedEntries,
+  runSingle,
+  sortedWithin,
+  toOperation,
+  type BriefChange,
+} from './brief.js'
+import {
   NamespaceModel,
-  type ModelConflict,
+  type Judgement,
+  type ModelChange,
   type ModelOperation,
   type ModelSession,
   type WriterId,
@@ -27,8 +49,12 @@ const NAMESPACE = 'checked'
 /** The last one belongs to the checks themselves: no step names it. */
 const WRITERS: readonly WriterId[] = ['ann', 'ben', 'ann', 'cid', null, null]
 const OWN = WRITERS.length - 1
+const NO_OPTIONS: StepOptions = { conflictPolicy: undefined, detect: undefined }
 
-type LoggedChange = Pick<Change, 'key' | 'kind' | 'revision'> & { readonly writer: WriterId }
+export interface StoreUse extends StoreOptions {
+  /** Given: no step chooses another. */
+  readonly detect?: ConflictRule | undefined
+}
 
 interface Pair {
   readonly real: Session
@@ -37,26 +63,26 @@ interface Pair {
 
 export class CheckedStore {
   readonly #state: StoredState
+  readonly #use: StoreUse
   readonly #model = new NamespaceModel()
   /** Revisions that the key had, for conditions that must not hold any more. */
   readonly #old = new Map<string, number>()
   #store!: Store
   #pairs: Pair[] = []
-  #expected: LoggedChange[] = []
+  #expected: BriefChange[] = []
   #changes!: Recording<Change>
   #items!: AsyncIterator<WatchItem>
   #lastRevision = 0
-  #openings = 0
 
-  constructor(state: StoredState) {
+  constructor(state: StoredState, use: StoreUse = {}) {
     this.#state = state
+    this.#use = use
   }
 
   async open(): Promise<void> {
-    this.#store = await this.#state.open()
-    this.#openings += 1
-    const base = this.#model.exists ? await this.#store.init(NAMESPACE) : this.#sessionOfNothing()
-    this.#pairs = WRITERS.map((writer) => pairOf(base, writer))
+    this.#store = await this.#state.open(this.#use)
+    const base = await this.#store.init(NAMESPACE)
+    this.#pairs = WRITERS.map((writer) => this.#pairOf(base, writer))
     this.#model.forget()
     this.#expected = []
     this.#changes = record(this.#store.events, 'change', { namespace: NAMESPACE })
@@ -88,14 +114,13 @@ export class CheckedStore {
         return this.#entries(step)
       case 'with': {
         const { real } = this.#pairs[step.session]!
-        this.#pairs[step.session] = pairOf(real, step.writer)
+        this.#pairs[step.session] = this.#pairOf(real, step.writer)
         return
       }
       case 'flush':
         return this.#store.flush()
       case 'init':
         await this.#store.init(NAMESPACE)
-        this.#model.exists = true
         return
       case 'remove':
         return this.#remove()
@@ -111,49 +136,37 @@ export class CheckedStore {
     options: StepOptions,
     isBatch: boolean,
   ): Promise<void> {
-    const { real, model } = this.#pairs[index]!
-    const session = {
-      ...model,
-      detect: options.detect ?? model.detect,
-      policy: options.conflictPolicy ?? model.policy,
-    }
+    const { real } = this.#pairs[index]!
+    const session = this.#sessionWith(index, options)
     const resolved = operations.map((operation) => this.#resolve(operation))
     const judgement = this.#model.judge(session, resolved)
     const act = isBatch
-      ? () => real.batch(resolved.map(toOperation), given(options))
-      : async () => [await single(real, resolved[0]!, options)]
-    if (operations.length > 0 && judgement.kind === 'refused') {
-      const error = await failureOf(act)
-      const codes = [...judgement.codes].join(' or ')
-      if (!AgentStateError.is(error) || !judgement.codes.has(error.code)) throw unexpected(error, codes)
-      expect(error.outcome).toBe('unchanged')
-      if (AgentStateError.is(error, 'CONFLICT'))
-        expect(judgement.conflicts).toContainEqual(brief(error.conflict))
-      return
-    }
-    const results = await act()
-    if (judgement.kind === 'refused') return
-    expect(results.map((result) => (result.conflict === null ? null : brief(result.conflict)))).toEqual(
-      judgement.conflicts,
-    )
-    expect(results.map((result) => result.key)).toEqual(resolved.map(({ key }) => key))
-    const deleted = results.map((result) => ('deleted' in result ? result.deleted : null))
-    expect(deleted).toEqual(
-      resolved.map(({ key, value }) => (value === null ? this.#model.entries.has(key) : null)),
-    )
-    const revisions = new Set(
-      results.map((result) => result.revision).filter((revision) => revision !== null),
-    )
-    expect(revisions.size).toBe(judgement.changes.length > 0 ? 1 : 0)
-    const [revision = null] = [...revisions]
-    this.#log(judgement.changes, revision)
-    this.#model.apply(session, resolved, revision)
+      ? () => real.batch(resolved.map(toOperation), this.#options(options))
+      : async () => [await runSingle(real, resolved[0]!, this.#options(options))]
+    if (judgement.kind === 'refused') await expectRefused(judgement, act)
+    else this.#accept(session, resolved, judgement, await act())
   }
 
-  #log(
-    changes: readonly { key: string; kind: 'write' | 'delete'; writer: WriterId }[],
-    revision: number | null,
+  #accept(
+    session: ModelSession,
+    operations: readonly ModelOperation[],
+    judgement: Extract<Judgement, { kind: 'accepted' }>,
+    results: readonly (WriteResult | DeleteResult)[],
   ): void {
+    expect(results.map((result) => briefConflict(result.conflict))).toEqual(judgement.conflicts)
+    expect(results.map((result) => result.key)).toEqual(operations.map(({ key }) => key))
+    const deleted = results.map((result) => ('deleted' in result ? result.deleted : null))
+    const { entries } = this.#model
+    expect(deleted).toEqual(operations.map(({ key, value }) => (value === null ? entries.has(key) : null)))
+    const revisions = results.map((result) => result.revision).filter((revision) => revision !== null)
+    const [revision = null, ...others] = new Set(revisions)
+    expect(others).toEqual([])
+    expect(revision !== null).toBe(judgement.changes.length > 0)
+    this.#log(judgement.changes, revision)
+    this.#model.apply(session, operations, revision)
+  }
+
+  #log(changes: readonly ModelChange[], revision: number | null): void {
     if (revision === null) return
     expect(revision).toBeGreaterThan(this.#lastRevision)
     this.#lastRevision = revision
@@ -165,40 +178,24 @@ export class CheckedStore {
   }
 
   async #update(step: Extract<Step, { do: 'update' }>): Promise<void> {
-    const { real, model } = this.#pairs[step.session]!
-    const session = {
-      ...model,
-      detect: step.options.detect ?? model.detect,
-      policy: step.options.conflictPolicy ?? model.policy,
-    }
-    const before = this.#model.entries.get(step.key)
-    const next = step.next === 'keep' ? undefined : step.next === 'delete' ? null : `${before?.value ?? ''}+`
+    const { real } = this.#pairs[step.session]!
+    const session = this.#sessionWith(step.session, step.options)
+    const before = this.#model.see(session, step.key)?.value ?? null
+    const next = step.next === 'keep' ? undefined : step.next === 'delete' ? null : `${before ?? ''}+`
     const seen: (string | null)[] = []
-    const act = () => real.update(step.key, (value) => (seen.push(value), next), given(step.options))
+    const act = () => real.update(step.key, (value) => (seen.push(value), next), this.#options(step.options))
     if (next === undefined) {
       expect(await act()).toBeNull()
-      this.#model.see(session, step.key)
-      return
+    } else {
+      const operations = [{ key: step.key, value: next }]
+      const judgement = this.#model.judge(session, operations)
+      if (judgement.kind === 'refused') await expectRefused(judgement, act)
+      else this.#accept(session, operations, judgement, [(await act())!])
     }
-    const operation: ModelOperation = { key: step.key, value: next }
-    this.#model.see(session, step.key)
-    const judgement = this.#model.judge(session, [operation])
-    if (judgement.kind === 'refused') {
-      const error = await failureOf(act)
-      if (!AgentStateError.is(error) || !judgement.codes.has(error.code))
-        throw unexpected(error, [...judgement.codes].join(' or '))
-      if (this.#model.exists) expect(seen).toEqual([before?.value ?? null])
-      return
-    }
-    const result = (await act())!
-    expect(seen).toEqual([before?.value ?? null])
-    expect(result.conflict === null ? null : brief(result.conflict)).toEqual(judgement.conflicts[0])
-    this.#log(judgement.changes, result.revision)
-    this.#model.apply(session, [operation], result.revision)
+    expect(seen).toEqual([before])
   }
 
   async #read(step: Extract<Step, { do: 'read' }>): Promise<void> {
-    if (!this.#model.exists) return
     const { real, model } = this.#pairs[step.session]!
     if (step.how === 'stat') {
       const stat = await real.stat(step.key)
@@ -214,89 +211,58 @@ export class CheckedStore {
   }
 
   async #entries(step: Extract<Step, { do: 'entries' }>): Promise<void> {
-    if (!this.#model.exists) return
     const { real, model } = this.#pairs[step.session]!
     const found = await collect(real.entries({ prefix: step.prefix }))
-    const keys = this.#model.keys().filter((key) => key.startsWith(step.prefix))
-    expect(found.map((entry) => entry.key)).toEqual(keys)
-    for (const entry of found) {
-      const expected = this.#model.see(model, entry.key)!
-      expect([entry.revision, decode(entry.value), entry.writer?.writerId ?? null, entry.external]).toEqual([
-        expected.revision,
-        expected.value,
-        expected.writer,
-        false,
-      ])
-    }
+    expect(found.map(briefEntry)).toEqual(expectedEntries(this.#model, step.prefix))
+    for (const { key } of found) this.#model.see(model, key)
   }
 
+  /** Removes the namespace and makes it anew; the event of a marker tells that all deletions were published. */
   async #remove(): Promise<void> {
-    expect(await this.#store.remove(NAMESPACE)).toBe(this.#model.exists)
-    if (!this.#model.exists) return
+    expect(await this.#store.remove(NAMESPACE)).toBe(true)
     const keys = this.#model.keys()
     this.#model.remove()
     await this.#store.init(NAMESPACE)
     this.#model.exists = true
-    const marker = await this.#pairs[OWN]!.real.write('marker', '')
-    const all = await this.#changes.until((change) => change.revision === marker.revision)
-    const removed = all.slice(this.#expected.length, -1)
-    expect(removed.map((change) => change.key).sort()).toEqual([...keys].sort())
-    expect(new Set(removed.map((change) => change.revision)).size).toBe(keys.length > 0 ? 1 : 0)
-    if (removed.length > 0) this.#lastRevision = removed[0]!.revision
-    for (const { key, kind, revision } of removed) this.#expected.push({ key, kind, revision, writer: null })
-    this.#log([{ key: 'marker', kind: 'write', writer: null }], marker.revision)
-    this.#model.apply(this.#pairs[OWN]!.model, [{ key: 'marker', value: '' }], marker.revision)
-    await this.#change(
-      OWN,
-      [{ key: 'marker', value: null, ifRevision: 'none', seenRevision: 'none' }],
-      NO_OPTIONS,
-      false,
+    const { real, model } = this.#pairs[OWN]!
+    const { revision } = await real.write('marker', '')
+    const all = await this.#changes.until((change) => change.revision === revision)
+    const removed = all.slice(this.#expected.length, -1).map(briefChange)
+    const [removal = revision - 1] = removed.map((change) => change.revision)
+    const expected = keys.map((key) => ({ key, kind: 'delete' as const, writer: null }))
+    expect(sortedWithin(removed)).toEqual(
+      sortedWithin(expected.map((change) => ({ ...change, revision: removal }))),
     )
+    this.#log(expected, removal)
+    this.#log([{ key: 'marker', kind: 'write', writer: null }], revision)
+    this.#model.apply(model, [{ key: 'marker', value: '' }], revision)
+    await this.#ownChange('marker', null)
   }
 
   async #compareState(): Promise<void> {
-    if (!this.#model.exists) return
     const fresh = await this.#store.resume(NAMESPACE)
     expect(await fresh.list()).toEqual(this.#model.keys())
     expect(await fresh.list({ reverse: true })).toEqual(this.#model.keys().reverse())
     const entries = await collect(fresh.entries())
-    const found = entries.map(({ key, revision, value, writer }) => [
-      key,
-      revision,
-      decode(value),
-      writer?.writerId ?? null,
-    ])
-    const expected = this.#model.keys().map((key) => {
-      const { revision, value, writer } = this.#model.entries.get(key)!
-      return [key, revision, value, writer]
-    })
-    expect(found).toEqual(expected)
+    expect(entries.map(briefEntry)).toEqual(expectedEntries(this.#model))
     expect(await collect(this.#store.namespaces())).toEqual([NAMESPACE])
   }
 
   /** Events and watch items are the accepted changes, in their order, with nothing between. */
   async #compareEvents(): Promise<void> {
-    if (!this.#model.exists) return
-    const options: StepOptions = { ...NO_OPTIONS, conflictPolicy: 'ignore' }
-    await this.#change(
-      OWN,
-      [{ key: 'last', value: String(this.#openings), ifRevision: 'none', seenRevision: 'none' }],
-      options,
-      false,
-    )
+    await this.#ownChange('last', '')
     const last = this.#lastRevision
-    const brief_ = ({ key, kind, revision, writer }: Change): LoggedChange => ({
-      key,
-      kind,
-      revision,
-      writer: writer?.writerId ?? null,
-    })
+    const expected = sortedWithin(this.#expected)
     const changes = await this.#changes.until((change) => change.revision === last)
-    expect(sorted(changes.map(brief_))).toEqual(sorted(this.#expected))
+    expect(sortedWithin(changes.map(briefChange))).toEqual(expected)
     const items = await takeUntil(this.#items, (list) => list.at(-1)?.revision === last)
-    expect(sorted(items.map((item) => brief_(item as Change)))).toEqual(sorted(this.#expected))
+    expect(sortedWithin(items.map((item) => briefChange(item as Change)))).toEqual(expected)
     await this.#items.return?.()
     this.#changes.stop()
+  }
+
+  #ownChange(key: string, value: string | null): Promise<void> {
+    return this.#change(OWN, [{ key, value, ifRevision: 'none', seenRevision: 'none' }], NO_OPTIONS, false)
   }
 
   #resolve({ key, value, ifRevision, seenRevision }: StepOperation): ModelOperation {
@@ -309,59 +275,42 @@ export class CheckedStore {
   }
 
   #revision(key: string, choice: RevisionChoice): number | null | undefined {
-    const current = this.#model.entries.get(key)?.revision ?? null
     if (choice === 'none') return undefined
-    if (choice === 'current') return current
+    if (choice === 'current') return this.#model.entries.get(key)?.revision ?? null
     if (choice === 'missing') return null
     if (choice === 'old') return this.#old.get(key) ?? 0
     return this.#lastRevision + 1000
   }
 
-  #sessionOfNothing(): Session {
-    throw new Error('the namespace exists whenever a store is opened')
+  /** The session as the options make it; what it saw stays its own. */
+  #sessionWith(index: number, options: StepOptions): ModelSession {
+    const { model } = this.#pairs[index]!
+    const detect = this.#use.detect ?? options.detect ?? model.detect
+    return { ...model, detect, policy: options.conflictPolicy ?? model.policy }
+  }
+
+  #options({ conflictPolicy, detect }: StepOptions): WriteOptions {
+    return { conflictPolicy, detect: this.#use.detect ?? detect }
+  }
+
+  #pairOf(base: Session, writer: WriterId): Pair {
+    const real = base.with({ writer: writer === null ? {} : { writerId: writer } })
+    const detect = this.#use.detect ?? 'lost-update'
+    return { real, model: { writer, detect, policy: 'ignore', seen: new Map() } }
   }
 }
 
-const NO_OPTIONS: StepOptions = { conflictPolicy: undefined, detect: undefined }
-
-function pairOf(base: Session, writer: WriterId): Pair {
-  const real = base.with({ writer: writer === null ? {} : { writerId: writer } })
-  return { real, model: { writer, detect: 'lost-update', policy: 'ignore', seen: new Map() } }
-}
-
-function given(options: StepOptions): WriteOptions {
-  return { conflictPolicy: options.conflictPolicy, detect: options.detect }
-}
-
-function toOperation({ key, value, ifRevision, seenRevision }: ModelOperation): Operation {
-  return value === null
-    ? { delete: key, ifRevision, seenRevision }
-    : { write: key, value, ifRevision, seenRevision }
-}
-
-function single(
-  real: Session,
-  { key, value, ifRevision, seenRevision }: ModelOperation,
-  options: StepOptions,
-) {
-  const all = { ...given(options), ifRevision, seenRevision }
-  return value === null ? real.delete(key, all) : real.write(key, value, all)
-}
-
-function brief(conflict: Conflict): ModelConflict {
-  const { key, rule, previous, previousRevision, seenRevision } = conflict
-  return { key, rule, previous: previous?.writerId ?? null, previousRevision, seenRevision }
-}
-
-function decode(value: Uint8Array | null): string | null {
-  return value === null ? null : new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(value)
-}
-
-/** The changes of one revision have no order among themselves where a namespace was removed. */
-function sorted(changes: readonly LoggedChange[]): LoggedChange[] {
-  return [...changes].sort((one, two) => one.revision - two.revision || (one.key < two.key ? -1 : 1))
-}
-
-function unexpected(error: unknown, expected: string): Error {
-  return new Error(`expected ${expected}, got ${String(error)}`, { cause: error })
+async function expectRefused(
+  judgement: Extract<Judgement, { kind: 'refused' }>,
+  act: () => Promise<unknown>,
+): Promise<void> {
+  const error = await failureOf(act)
+  if (!AgentStateError.is(error) || !judgement.codes.has(error.code)) {
+    const expected = [...judgement.codes].join(' or ')
+    throw new Error(`expected ${expected}, got ${String(error)}`, { cause: error })
+  }
+  expect(error.outcome).toBe('unchanged')
+  if (AgentStateError.is(error, 'CONFLICT')) {
+    expect(judgement.conflicts).toContainEqual(briefConflict(error.conflict))
+  }
 }

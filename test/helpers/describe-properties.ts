@@ -1,19 +1,20 @@
 /** Property tests of a kind of store: whatever agents do, it is as the model says. */
 import fc from 'fast-check'
 import { describe, test } from 'vitest'
-import { CheckedStore } from './checked-store.js'
+import { CheckedStore, type StoreUse } from './checked-store.js'
 import { fuzzSettings } from './fuzz-settings.js'
 import { steps } from './sequences.js'
 import type { StoreKind } from './stores.js'
 
-export function describeProperties(kind: StoreKind, numRuns: number): void {
-  describe(`whatever agents do, one after the other (${kind.name})`, () => {
+export function describeProperties(kind: StoreKind, numRuns: number, use: StoreUse = {}): void {
+  const how = [kind.name, ...Object.keys(use.limits ?? {})].join(', ')
+  describe(`whatever agents do, one after the other (${how})`, () => {
     test('results, conflicts, events, watch items, lists and entries are as the model says, also after opening again', async () => {
       await fc.assert(
         fc.asyncProperty(steps, async (sequence) => {
           const state = await kind.create()
           try {
-            const checked = new CheckedStore(state)
+            const checked = new CheckedStore(state, use)
             await checked.open()
             await checked.run(sequence)
             await checked.close()

@@ -32,7 +32,7 @@ export class HeldBackend implements Backend {
   readonly supports: BackendSupports
   readonly #inner: Backend
   readonly #arrived: HeldCommit[] = []
-  #waiting: ((commit: HeldCommit) => void)[] = []
+  readonly #waiting: ((commit: HeldCommit) => void)[] = []
   /** While true, commits wait for the test. */
   holds = false
   host!: BackendHost

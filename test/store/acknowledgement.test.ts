@@ -128,9 +128,7 @@ describe('before the acknowledgement', () => {
     const { backend, ann, ben } = await opened()
     backend.holds = true
     const first = ann.write('k', '1')
-    const second = follow(
-      ben.write('k', '2', { conflictPolicy: 'error' }).catch((error: unknown) => Promise.reject(error)),
-    )
+    const second = follow(ben.write('k', '2', { conflictPolicy: 'error' }))
     const commit = await backend.nextCommit()
     await turns()
     expect(second.state).toBe('pending')

@@ -92,7 +92,7 @@ describe('openStore', () => {
   test('limits and the defaults are as documented', async () => {
     const store = await openStore({
       backend: memoryBackend(),
-      limits: { valueBytesMax: undefined } as object,
+      limits: { valueBytesMax: undefined },
     })
     onTestFinished(() => store.close())
     const session = await store.init()

@@ -152,7 +152,7 @@ function visibility(given: GivenBackend): void {
     const held = (await backend.read('n', ['k']))[0]!
     await commit(backend, changing('n', [write('k', 'other')]))
     await commit(backend, changing('n', [remove('k')]))
-    expect(new TextDecoder().decode(held.value!)).toBe('first')
+    expect(new TextDecoder().decode(held.value ?? undefined)).toBe('first')
   })
 }
 

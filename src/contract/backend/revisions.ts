@@ -42,12 +42,12 @@ export function revisions(given: GivenBackend): void {
   )
   given.test('`allocateRevision` gives a revision above all before, and none is given again', async () => {
     const { backend } = await given.open()
-    const given_: number[] = [await commit(backend, creating('n', [write('k', '1')]))]
+    const assigned: number[] = [await commit(backend, creating('n', [write('k', '1')]))]
     for (let round = 0; round < 20; round += 1) {
-      given_.push(backend.allocateRevision(), backend.allocateRevision())
-      given_.push(await commit(backend, changing('n', [write('k', String(round))])))
+      assigned.push(backend.allocateRevision(), backend.allocateRevision())
+      assigned.push(await commit(backend, changing('n', [write('k', String(round))])))
     }
-    expect(given_).toEqual([...new Set(given_)].sort((one, two) => one - two))
+    expect(assigned).toEqual([...new Set(assigned)].sort((one, two) => one - two))
   })
   given.test('a revision allocated while a commit is under way is none of that commit', async () => {
     const { backend } = await given.open()

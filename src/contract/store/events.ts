@@ -199,7 +199,7 @@ function lagging(given: Given): void {
       const store = await given.open({ limits: { eventBufferMax: 4 } })
       const session = await store.init()
       const slow = iteratorOf(store.events.iterate('change'))
-      let given_ = 0
+      let received = 0
       let missed = 0
       let last = 0
       for (let round = 1; round <= 60; round += 1) {
@@ -208,14 +208,14 @@ function lagging(given: Given): void {
         const item = (await slow.next()).value as EventItem
         if (item.type === 'lagged') missed += item.missed
         else {
-          given_ += 1
-          expect(Number(item.key.slice(1))).toBe(given_ + missed)
+          received += 1
+          expect(Number(item.key.slice(1))).toBe(received + missed)
           expect(item.revision).toBeGreaterThan(last)
           last = item.revision
         }
       }
       await slow.return?.()
-      expect(given_).toBeGreaterThan(0)
+      expect(received).toBeGreaterThan(0)
     },
   )
 }
@@ -263,7 +263,7 @@ function refusing(given: Given): void {
             () => collect(events.iterate(type as 'change')),
           ],
         ),
-        ...[null, undefined, 'x', {}].map((bad) => () => events.on('change', bad as unknown as () => void)),
+        ...[null, undefined, 'x', {}].map((bad) => () => events.on('change', bad as () => void)),
         ...[{ namespace: 1 }, { namspace: 'a' }, { signal: 1 }, 'a', null].flatMap((filter) => [
           () => events.on('change', listener, filter as Parameters<Events['on']>[2]),
           () => collect(events.iterate('change', filter as Parameters<Events['iterate']>[1])),

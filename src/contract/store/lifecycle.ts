@@ -225,6 +225,33 @@ function reopened(given: Given): void {
 function reopenedHistory(given: Given): void {
   given.testUnless(
     'reopen',
+    'keys of all kinds are listed after opening again, also those that begin or end with a blank',
+    async () => {
+      const store = await given.open()
+      const session = await store.init()
+      const spellings = [
+        './ lead',
+        './trail /.',
+        './ /x',
+        'line\nbreak',
+        '\\',
+        '__proto__',
+        'a',
+        'a.json/b',
+        '.hidden/..x',
+      ]
+      for (const key of spellings) await session.write(key, key)
+      const before = await session.list()
+      expect(before.length).toBe(spellings.length)
+      const later = await (await given.reopen(store)).resume(session.namespace)
+      expect(await later.list()).toEqual(before)
+      for (const key of spellings) expect(await later.read(key)).toBe(key)
+      for (const key of spellings) expect((await later.delete(key)).deleted).toBe(true)
+      expect(await later.list()).toEqual([])
+    },
+  )
+  given.testUnless(
+    'reopen',
     'revisions go on rising after opening again, also where the highest belonged to something deleted',
     async () => {
       let store = await given.open()
