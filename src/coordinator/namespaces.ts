@@ -4,12 +4,14 @@
  */
 import type { Backend, Head, HeadAnswer, UnreadableHead } from '../backend/backend.js'
 import type { Limits } from '../limits.js'
+import { utf8Length } from '../utf8.js'
 import { BoundedCache } from './bounded-cache.js'
 import { Names } from './names.js'
 import { NamespaceState, type CachedValue, type KeyState } from './namespace-state.js'
 
 export class Namespaces {
   readonly #backend: Backend
+  readonly #keyBytesMax: number
   readonly #isInUse: (state: NamespaceState) => boolean
   readonly #states = new Map<string, NamespaceState>()
   readonly #values: BoundedCache<KeyState>
@@ -21,6 +23,7 @@ export class Namespaces {
 
   constructor(backend: Backend, limits: Limits, isInUse: (state: NamespaceState) => boolean) {
     this.#backend = backend
+    this.#keyBytesMax = limits.keyBytesMax
     this.#isInUse = isInUse
     this.#values = new BoundedCache(limits.cacheBytesMax, (key) => {
       key.value = undefined
@@ -122,7 +125,10 @@ export class Namespaces {
     try {
       const { exists, keys } = await this.#backend.load(state.name)
       state.exists = exists
-      state.names = new Names(keys, this.#foldName)
+      state.names = new Names(
+        keys.filter((key) => this.#isReachable(key)),
+        this.#foldName,
+      )
       state.lastRevision = this.#revision
       state.compactedRevision = this.#revision
       state.load = { status: 'loaded' }
@@ -131,6 +137,11 @@ export class Namespaces {
       state.load = { status: 'unloaded' }
       throw error
     }
+  }
+
+  /** No session takes a longer key, so none is listed. */
+  #isReachable(key: string): boolean {
+    return key.length * 3 <= this.#keyBytesMax || utf8Length(key) <= this.#keyBytesMax
   }
 
   #changed(state: NamespaceState, revision: number): void {

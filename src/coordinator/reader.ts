@@ -107,10 +107,10 @@ export class Reader {
     for (;;) {
       const found = this.peek(state.name, key)
       if (found !== undefined) return found
-      const before = state.keys.get(key)?.head
-      const answer = await this.#ask(state, key)
-      if (!state.names.has(key)) return null
       const keyState = state.key(key)
+      const before = keyState.head
+      const answer = await this.#askPinned(keyState)
+      if (!state.names.has(key)) return null
       if (keyState.head !== before) continue
       if (answer.head !== null && 'unreadable' in answer.head) throw answer.head.unreadable
       const head = this.#reconcile(keyState, answer.head)
@@ -160,6 +160,17 @@ export class Reader {
     }
     if (head?.external === true) this.#publisher.external(key.namespace.name, key.key, null)
     return head
+  }
+
+  /** The key stays in memory meanwhile, so that a change of it can't go unnoticed. */
+  async #askPinned(key: KeyState): Promise<ReadAnswer> {
+    key.pins++
+    try {
+      return await this.#ask(key.namespace, key.key)
+    } finally {
+      key.pins--
+      this.#namespaces.account(key)
+    }
   }
 
   #ask(state: NamespaceState, key: string): Promise<ReadAnswer> {
