@@ -74,9 +74,12 @@ export class TreeSource {
     try {
       const { answers, bytes } = await this.#read(namespace, keys, pending)
       const read = keys.length - answers.filter(({ status }) => status === 'later').length
-      const first = keys
-        .slice(0, read)
-        .map((key, index) => toRead(namespace, key, answers[index]!, bytes, pending[index] ?? null))
+      const first = keys.slice(0, read).map((key, index): ReadAnswer => {
+        const known = pending[index]
+        // Whatever is still at the path of a key that was deleted.
+        if (known === null) return { head: null, value: null }
+        return toRead(namespace, key, answers[index]!, bytes, known ?? null)
+      })
       return read === keys.length ? first : [...first, ...(await this.read(namespace, keys.slice(read)))]
     } finally {
       for (const segment of held) segment.holders--
