@@ -194,19 +194,31 @@ export class GroupCommit {
       const { namespace, atMs } = plan
       outcomes[index] = { status: 'committed', revision }
       plan.units.forEach((unit, i) => {
-        const base = { revision: revision + i, atMs, segment }
-        if (unit.kind === 'create') return backlog.addCreate(namespace, base.revision, atMs, segment)
-        if (unit.kind === 'remove') return backlog.addRemove(namespace, base.revision, atMs, segment)
+        const unitRevision = revision + i
+        if (unit.kind === 'create') return backlog.addCreate(namespace, unitRevision, atMs, segment)
+        if (unit.kind === 'remove') return backlog.addRemove(namespace, unitRevision, atMs, segment)
         for (const change of unit.changes) {
           if (change.kind === 'delete') {
-            backlog.addDelete(namespace, { ...base, key: change.key })
+            backlog.addDelete(namespace, { key: change.key, revision: unitRevision, atMs, segment })
             continue
           }
           const { key, writer, writerAtS, anonymous, size } = change
           const position = offset + encoder.valueOffsets[value]!
           const crc = encoder.valueCrcs[value]!
           value++
-          backlog.addWrite(namespace, { ...base, key, writer, writerAtS, anonymous, size, position, crc })
+          const record = {
+            key,
+            revision: unitRevision,
+            atMs,
+            segment,
+            writer,
+            writerAtS,
+            anonymous,
+            size,
+            crc,
+            position,
+          }
+          backlog.addWrite(namespace, record)
         }
       })
     }
