@@ -28,6 +28,12 @@ interface Batch {
   readonly plan: Plan
 }
 
+const UNANSWERED: CommitOutcome = {
+  status: 'unknown',
+  revision: null,
+  cause: new Error('the backend gave no answer'),
+}
+
 export class Committer {
   readonly #backend: Backend
   readonly #limits: Limits
@@ -173,12 +179,21 @@ export class Committer {
 
   async #commit(group: readonly Batch[]): Promise<void> {
     this.#inFlight++
-    const outcomes = await this.#backend.commit(group.map((batch) => batch.plan))
+    const outcomes = await this.#outcomes(group.map((batch) => batch.plan))
     this.#inFlight--
-    const again = group.map((batch, index) => this.#answer(batch, outcomes[index]!))
+    const again = group.map((batch, index) => this.#answer(batch, outcomes[index] ?? UNANSWERED))
     group.forEach(({ mailbox }, index) => this.#intake.giveBack(mailbox, again[index]!))
     this.#namespaces.trim()
     this.#changed()
+  }
+
+  /** A backend that breaks the contract and rejects, or leaves out an answer, has told nothing of what happened. */
+  async #outcomes(plans: readonly Plan[]): Promise<readonly CommitOutcome[]> {
+    try {
+      return await this.#backend.commit(plans)
+    } catch (cause) {
+      return plans.map(() => ({ status: 'unknown', revision: null, cause }))
+    }
   }
 
   /** Tells the callers; returns the requests that have to be planned anew. */
@@ -189,7 +204,7 @@ export class Committer {
         return []
       case 'stale':
         for (const [key, head] of outcome.heads) {
-          this.#namespaces.setHead(batch.mailbox.namespace.key(key), head)
+          this.#namespaces.setFound(batch.mailbox.namespace.key(key), head)
         }
         return batch.requests
       case 'rejected':

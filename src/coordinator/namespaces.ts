@@ -66,6 +66,14 @@ export class Namespaces {
     this.account(key)
   }
 
+  /** Somebody else has changed the key. */
+  setFound(key: KeyState, head: Head | null): void {
+    this.dropValue(key)
+    if (head === null) key.namespace.names.remove(key.key)
+    else key.namespace.names.add(key.key)
+    this.setHead(key, head)
+  }
+
   setWritten(key: KeyState, head: Head, value: CachedValue): void {
     const namespace = key.namespace
     if (key.head === null) namespace.names.add(key.key)

@@ -80,10 +80,13 @@ function collectKeys(fs: FileSystem, walk: Walk, directory: string, keys: string
   }
 }
 
-/** Some names can be on disk and not in a key: blanks at a key's end, for example, which a key loses. */
+/**
+ * Some names can be on disk and not in a key. Blanks at the ends of a key are lost where it is given as it is, but it can
+ * also be given as `./ key /.`: then they are its own.
+ */
 function isKey(path: string): boolean {
   try {
-    return normalizeKey(path, Number.MAX_SAFE_INTEGER) === path
+    return normalizeKey(`./${path}/.`, Number.MAX_SAFE_INTEGER) === path
   } catch (error) {
     if (AgentStateError.is(error)) return false
     throw error
