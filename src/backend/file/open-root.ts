@@ -119,7 +119,9 @@ export class OpenRoot {
   readonly #reused: readonly Spare[]
   readonly #unneeded: readonly string[]
   #failure: AgentStateError | null = null
-  #roomWaiters: (() => void)[] = []
+  /** Set when the checkpoint says so: before that it must go on naming what was found. */
+  #hasBegun = false
+  readonly #roomWaiters: (() => void)[] = []
   #preserved = 0
 
   constructor(parts: RootParts) {
@@ -172,6 +174,11 @@ export class OpenRoot {
       onFailure: (cause) => this.commits.fail(cause),
     })
     this.source = new TreeSource(runner, context, backlog, this.checkpointer)
+    parts.cleanups.push(
+      () => this.#journal.close(),
+      () => this.#upkeep.stop(),
+      () => this.materializer.stop(),
+    )
   }
 
   /**
@@ -186,6 +193,7 @@ export class OpenRoot {
     }
     if (this.#backlog.count > 0) await this.#carryFound()
     await this.checkpointer.begin(this.#journal.oldestNeeded)
+    this.#hasBegun = true
     await this.#removeUnneeded()
     if (found !== null && this.#backlog.count <= RECOVER_AT_ONCE_MAX) await this.#tryFlush(undefined)
     const recovered = found === null ? null : { operations: found.operations, preserved: this.#preserved }
@@ -233,7 +241,6 @@ export class OpenRoot {
       this.#parts.host.warning('CHECKPOINT_FAILED', `closing without a checkpoint: ${String(error)}`)
       flushed = false
     }
-    await this.#journal.close()
     await cleanUp(this.#parts.cleanups)
     return flushed
   }
@@ -282,7 +289,7 @@ export class OpenRoot {
   }
 
   #progressed(): void {
-    this.#upkeep.progressed()
+    if (this.#hasBegun) this.#upkeep.progressed()
     const stuckOnly = this.#backlog.count === this.#backlog.stuckCount
     if (this.#fill >= 1 && !stuckOnly) return
     for (const resolve of this.#roomWaiters.splice(0)) resolve()
@@ -302,6 +309,7 @@ export class OpenRoot {
     const error = stateError('STORE_FAILED', message, { cause })
     this.#failure = error
     void this.materializer.stop()
+    void this.#upkeep.stop()
     for (const resolve of this.#roomWaiters.splice(0)) resolve()
     this.#space.stop()
     this.#parts.host.failed(error)

@@ -154,9 +154,12 @@ export class Upkeep {
     return appended && complete
   }
 
-  /** One piece of work after the other; a failure is the store's. */
+  /** One piece of work after the other, until it is stopped; a failure is the store's. */
   #do(work: () => Promise<unknown>): void {
-    this.#work = this.#work.then(work).then(
+    const act = async (): Promise<void> => {
+      if (!this.#stopped) await work()
+    }
+    this.#work = this.#work.then(act).then(
       () => {},
       (error: unknown) => this.#options.onFailure(error),
     )

@@ -63,17 +63,21 @@ export interface Committing {
   noRoom: number
 }
 
-export async function startCommitting(stuckKeysMax = 1000): Promise<Committing> {
+/** The journal has so many empty segments, the first of them begun. */
+export async function startCommitting(stuckKeysMax = 1000, segments = 1): Promise<Committing> {
   const fs = new MemoryFiles()
   const runner = new ScriptedRunner()
   const checkpoint = new WrittenCheckpoint()
   const checkpointer = new Checkpointer(checkpoint.file)
-  const path = segmentPath(DIRECTORY, 1)
-  fs.make(path, SEGMENT_BYTES)
+  const spares = Array.from({ length: segments }, (_, index) => {
+    const path = segmentPath(DIRECTORY, index + 1)
+    fs.make(path, SEGMENT_BYTES)
+    return { id: index + 1, path, bytes: SEGMENT_BYTES }
+  })
   const journal = new Journal(
     { fs, runner, directory: DIRECTORY, storeId: STORE_ID, fileMode: 0o600, onSpace: () => {} },
-    { ...START, segment: 2 },
-    [{ id: 1, path, bytes: SEGMENT_BYTES }],
+    { ...START, segment: segments + 1 },
+    spares,
   )
   await journal.start()
   await checkpointer.begin(journal.oldestNeeded)
