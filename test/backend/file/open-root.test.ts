@@ -8,9 +8,10 @@ import type { FileBackendParts } from '../../../src/backend/file/file-backend.js
 import { openRoot, type OpenRoot } from '../../../src/backend/file/open-root.js'
 import { runTask } from '../../../src/backend/file/run-task.js'
 import type { MaterializeTask, Task } from '../../../src/backend/file/tasks.js'
-import { failureOf, nextTurn, refusal } from '../../../src/contract/observe.js'
+import { deferred, failureOf, nextTurn, refusal } from '../../../src/contract/observe.js'
 import type { AgentStateError } from '../../../src/errors.js'
 import { DEFAULT_LIMITS, type Limits } from '../../../src/limits.js'
+import { checkOpenOptions } from '../../../src/open-options.js'
 import { planOf, written } from './committing.js'
 import { unsyncedFileSystem } from './faulty-file-system.js'
 import { STORE_ID, temporaryDirectory } from './journal-builder.js'
@@ -32,14 +33,8 @@ class RootUnderTest {
   instead: (task: Task) => unknown = () => undefined
 
   async open(): Promise<OpenRoot> {
-    const settings = {
-      kind: 'file' as const,
-      root: this.directory,
-      ownerWaitMs: 0,
-      workers: 2,
-      workerUrl: null,
-      mode: { file: 0o600, directory: 0o700 },
-    }
+    const settings = checkOpenOptions({ root: this.directory })
+    if (settings.kind !== 'file') throw new Error('these are the settings of a root')
     const { root } = await openRoot(settings, this.#parts(), this.#host())
     onTestFinished(() =>
       root.close({ flush: false }).then(
@@ -52,6 +47,17 @@ class RootUnderTest {
 
   path(...parts: string[]): string {
     return join(this.directory, ...parts)
+  }
+
+  /** A root whose tree gets nothing, as long as it is open; what is opened later is whole. */
+  async openHeld(): Promise<OpenRoot> {
+    const ended = deferred()
+    this.instead = (task) =>
+      task.kind === 'materialize' ? ended.promise.then(() => runTask(this.fs, task)) : undefined
+    const root = await this.open()
+    onTestFinished(() => ended.resolve())
+    this.instead = () => undefined
+    return root
   }
 
   /** As `kill -9` leaves it: what is on the disk now goes on elsewhere. */
@@ -76,7 +82,8 @@ class RootUnderTest {
       },
       runner: () => {
         const runner = new ScriptedRunner()
-        runner.script = (task) => this.instead(task) ?? runTask(this.fs, task)
+        const { instead } = this
+        runner.script = (task) => instead(task) ?? runTask(this.fs, task)
         this.runners.push(runner)
         return runner
       },
@@ -144,13 +151,11 @@ describe('opening', () => {
         nodeFileSystem.close(fd)
       },
     }
-    const first = await under.open()
+    const first = await under.openHeld()
     await commit(first, planOf('n', 'create', written('k', 'v')))
     under.kill()
     const before = new Set(opened)
-    let failing = true
     under.instead = (task) => {
-      if (!failing) return undefined
       if (task.kind === 'materialize') return NO_PERMISSION(task)
       if (task.kind === 'remove-segments') throw new Error('the worker died')
       return undefined
@@ -159,7 +164,7 @@ describe('opening', () => {
     expect(under.locked).toEqual(['taken', 'released'])
     expect(under.runners.at(-1)!.isClosed).toBe(true)
     expect([...opened].filter((fd) => !before.has(fd))).toEqual([])
-    failing = false
+    under.instead = () => undefined
     const again = await under.open()
     expect(readFileSync(under.path('n', 'k'), 'utf8')).toBe('v')
     expect(await again.close({ flush: true })).toBe(true)
@@ -197,7 +202,7 @@ describe('opening', () => {
 describe('recovery', () => {
   test('I1: what was acknowledged is there after a kill, with its revision, and is brought into the tree', async () => {
     const under = new RootUnderTest()
-    const first = await under.open()
+    const first = await under.openHeld()
     const [outcome] = await commit(first, planOf('n', 'create', written('k', 'v')))
     under.kill()
     const second = await under.open()
@@ -209,7 +214,7 @@ describe('recovery', () => {
 
   test('I1: what can not be brought into the tree is carried on, from opening to opening', async () => {
     const under = new RootUnderTest()
-    const first = await under.open()
+    const first = await under.openHeld()
     await commit(first, planOf('n', 'create', written('k', 'v'), { kind: 'delete', key: 'd' }))
     under.kill()
     under.instead = (task) => (task.kind === 'materialize' ? NO_PERMISSION(task) : undefined)
@@ -227,7 +232,7 @@ describe('recovery', () => {
 
   test('I1: no checkpoint passes what was found before it is durable elsewhere, also on a full disk', async () => {
     const under = new RootUnderTest()
-    const first = await under.open()
+    const first = await under.openHeld()
     const keys = ['a', 'b', 'c', 'd', 'e']
     for (const key of keys) await commit(first, planOf('n', written(key, Buffer.alloc(5 * MIB, key))))
     under.kill()
@@ -327,7 +332,6 @@ describe('backpressure', () => {
   test('I9: with a full backlog writers wait until there is room', async () => {
     const under = new RootUnderTest()
     under.limits = { backlogKeysMax: 2 }
-    under.instead = (task) => (task.kind === 'materialize' ? new Promise(() => {}) : undefined)
     const root = await under.open()
     expect(root.ready()).toBeNull()
     const runner = under.runners[0]!
