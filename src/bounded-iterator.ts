@@ -25,7 +25,7 @@ export class BoundedIterator<T> implements AsyncIterableIterator<T, undefined> {
   readonly #hooks: IteratorHooks<T>
   readonly #buffer: T[] = []
   readonly #waiters: Waiter<T>[] = []
-  #detach: () => void = () => {}
+  readonly #detach: () => void = () => {}
   #ending: Ending = { kind: 'open' }
   #closed = false
 

@@ -28,7 +28,7 @@ export async function validateJson<S extends Schema>(
 ): Promise<SchemaOutput<S>> {
   const result = await schema['~standard'].validate(value)
   if (result.issues !== undefined) throw mismatch(result.issues, namespace, key, undefined)
-  return result.value as SchemaOutput<S>
+  return result.value
 }
 
 function mismatch(

@@ -45,7 +45,7 @@ export class Committer {
   #scheduled = false
   #waitingForBackend = false
   #failure: AgentStateError | null = null
-  #idleWaiters: (() => void)[] = []
+  readonly #idleWaiters: (() => void)[] = []
 
   constructor(
     backend: Backend,

@@ -31,7 +31,7 @@ export function runTask<K extends Task['kind']>(
   fs: FileSystem,
   task: Extract<Task, { kind: K }>,
 ): TaskAnswers[K] {
-  return RUNNERS[task.kind as K](fs, task)
+  return RUNNERS[task.kind](fs, task)
 }
 
 function segmentAnswer(act: () => void): SegmentAnswer {

@@ -11,7 +11,7 @@ import { START } from './journal-builder.js'
 import { ScriptedRunner } from './scripted-runner.js'
 
 const ann = { writerId: 'ann' }
-const FAILED = { status: 'failed', code: 'EACCES', path: '/root/n/k', message: 'no permission' } as const
+const FAILED = { status: 'failed', code: 'EACCES', path: '/base/n/k', message: 'no permission' } as const
 const inTree: TaskHead = {
   revision: 3,
   writer: ann,
@@ -27,7 +27,7 @@ function given() {
   const backlog = new Backlog(() => 0)
   const segment = new Segment(1, '/journal/1', 4096, START, 0)
   const checkpointer = new Checkpointer(new WrittenCheckpoint({ ceiling: 90, epoch: 80 }).file)
-  const context = { root: '/root', storeId: 'id', modes: { file: 0o600, directory: 0o700 } }
+  const context = { root: '/base', storeId: 'id', modes: { file: 0o600, directory: 0o700 } }
   const source = new TreeSource(runner, context, backlog, checkpointer)
   return {
     runner,
@@ -119,9 +119,9 @@ describe('loading', () => {
 
   test('"no permission" is not "not there"', async () => {
     const { runner, source } = given()
-    runner.script = () => ({ exists: true, keys: [], failure: { ...FAILED, path: '/root/n' } })
+    runner.script = () => ({ exists: true, keys: [], failure: { ...FAILED, path: '/base/n' } })
     const error = await refusal('READ_FAILED', () => source.load('n'))
-    expect(error).toMatchObject({ namespace: 'n', path: '/root/n', cause: 'EACCES', retryable: true })
+    expect(error).toMatchObject({ namespace: 'n', path: '/base/n', cause: 'EACCES', retryable: true })
   })
 })
 
@@ -145,7 +145,7 @@ describe('heads', () => {
       null,
       null,
       { corrupt: '/meta', head: inTree },
-      { unreadable: { code: 'READ_FAILED', key: 'denied', path: '/root/n/k' } },
+      { unreadable: { code: 'READ_FAILED', key: 'denied', path: '/base/n/k' } },
     ])
   })
 
@@ -234,7 +234,7 @@ describe('reading', () => {
     const reading = source.read('n', ['tree', 'journal', 'denied', 'metadata'])
     runner.next('read').answer({
       answers: [
-        { status: 'corrupt', head: inTree, path: '/root/n/tree', offset: null },
+        { status: 'corrupt', head: inTree, path: '/base/n/tree', offset: null },
         { status: 'corrupt', head: null, path: '/journal/1', offset: 100 },
         FAILED,
         { ...found(0, 1), corruptMetadata: '/meta' } as TaskReadAnswer,
@@ -242,7 +242,7 @@ describe('reading', () => {
       bytes: bytesOf('x'),
     })
     expect(await reading).toMatchObject([
-      { head: inTree, value: null, error: { code: 'CONTENT_CORRUPT', key: 'tree', path: '/root/n/tree' } },
+      { head: inTree, value: null, error: { code: 'CONTENT_CORRUPT', key: 'tree', path: '/base/n/tree' } },
       {
         head: pendingHead(5),
         value: null,
