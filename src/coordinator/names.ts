@@ -9,17 +9,16 @@ import { META_DIRECTORY } from '../names.js'
 import { compareUtf8 } from '../utf8.js'
 
 export class Names {
-  readonly #keys: Set<string>
+  readonly #keys = new Set<string>()
   readonly #directories = new Map<string, number>()
   readonly #foldName: ((name: string) => string) | null
-  /** Folded path of a key or directory → the path as it is spelled. Only where the medium folds names. */
-  readonly #folded = new Map<string, string>()
+  /** Folded path → the keys and directories with it, as they are spelled. Only where the medium folds names. */
+  readonly #spellings = new Map<string, string[]>()
   #sorted: string[] | null = null
   #added: string[] = []
   #bytes = 0
 
   constructor(keys: Iterable<string>, foldName: ((name: string) => string) | null) {
-    this.#keys = new Set()
     this.#foldName = foldName
     this.#remember(META_DIRECTORY)
     for (const key of keys) this.add(key)
@@ -51,50 +50,40 @@ export class Names {
   add(key: string): void {
     if (this.#keys.has(key)) return
     this.#keys.add(key)
-    this.#bytes += nameBytes(key)
+    this.#bytes += KEY_BYTES + key.length
     if (this.#sorted !== null) this.#noteAdded(key)
-    for (let end = key.indexOf('/'); end !== -1; end = key.indexOf('/', end + 1)) {
-      const directory = key.slice(0, end)
-      this.#directories.set(directory, (this.#directories.get(directory) ?? 0) + 1)
-      this.#remember(directory)
-    }
     this.#remember(key)
+    for (let end = key.indexOf('/'); end !== -1; end = key.indexOf('/', end + 1)) {
+      this.#countBelow(key.slice(0, end), 1)
+    }
   }
 
   remove(key: string): void {
     if (!this.#keys.delete(key)) return
-    this.#bytes -= nameBytes(key)
+    this.#bytes -= KEY_BYTES + key.length
     this.#forget(key)
     for (let end = key.indexOf('/'); end !== -1; end = key.indexOf('/', end + 1)) {
-      const directory = key.slice(0, end)
-      const count = (this.#directories.get(directory) ?? 0) - 1
-      if (count > 0) {
-        this.#directories.set(directory, count)
-      } else {
-        this.#directories.delete(directory)
-        this.#forget(directory)
-      }
+      this.#countBelow(key.slice(0, end), -1)
     }
   }
 
   clear(): void {
     this.#keys.clear()
     this.#directories.clear()
-    this.#folded.clear()
+    this.#spellings.clear()
     this.#remember(META_DIRECTORY)
     this.#sorted = null
     this.#added = []
     this.#bytes = 0
   }
 
-  /** Another spelling of one of the key's components that is in use and means the same to the medium. */
-  otherSpelling(key: string): string | null {
-    if (this.#foldName === null) return null
+  /** Other spellings of the key, or of a directory above it, that are in use and mean the same to the medium. */
+  *otherSpellings(key: string): Iterable<string> {
+    if (this.#foldName === null) return
     for (let end = key.indexOf('/'); ; end = key.indexOf('/', end + 1)) {
       const path = end === -1 ? key : key.slice(0, end)
-      const used = this.#folded.get(this.#foldName(path))
-      if (used !== undefined && used !== path) return used
-      if (end === -1) return null
+      for (const used of this.#spellings.get(this.#foldName(path)) ?? []) if (used !== path) yield used
+      if (end === -1) return
     }
   }
 
@@ -102,7 +91,7 @@ export class Names {
     return this.#keys[Symbol.iterator]()
   }
 
-  /** Keys in UTF-8 byte order. The array is shared: not to be changed, and valid until the next change. */
+  /** Keys in UTF-8 byte order. The array is shared: not to be changed. */
   sorted(): readonly string[] {
     if (this.#sorted === null) {
       this.#sorted = [...this.#keys].sort(compareUtf8)
@@ -133,57 +122,76 @@ export class Names {
     return merged
   }
 
+  #countBelow(directory: string, step: 1 | -1): void {
+    const before = this.#directories.get(directory) ?? 0
+    const count = before + step
+    if (count > 0) this.#directories.set(directory, count)
+    else this.#directories.delete(directory)
+    if (before === 0) {
+      this.#bytes += DIRECTORY_BYTES
+      this.#remember(directory)
+    } else if (count === 0) {
+      this.#bytes -= DIRECTORY_BYTES
+      this.#forget(directory)
+    }
+  }
+
   #remember(path: string): void {
     if (this.#foldName === null) return
     const folded = this.#foldName(path)
-    if (!this.#folded.has(folded)) this.#folded.set(folded, path)
+    const used = this.#spellings.get(folded)
+    if (used === undefined) this.#spellings.set(folded, [path])
+    else if (!used.includes(path)) used.push(path)
   }
 
   #forget(path: string): void {
-    if (this.#foldName === null) return
+    if (this.#foldName === null || this.#keys.has(path) || this.#directories.has(path)) return
     const folded = this.#foldName(path)
-    if (this.#folded.get(folded) === path) this.#folded.delete(folded)
+    const left = this.#spellings.get(folded)?.filter((used) => used !== path) ?? []
+    if (left.length > 0) this.#spellings.set(folded, left)
+    else this.#spellings.delete(folded)
   }
 }
 
-/** The set's own cost of a key, roughly: the string, its slot, a share of its directories. */
-function nameBytes(key: string): number {
-  return key.length + 80
-}
+/** What the sets take for a key and for a directory, roughly, besides the text. */
+const KEY_BYTES = 80
+const DIRECTORY_BYTES = 80
 
-/** The names as they would be after the part of a plan that is decided already. */
+/** The names as they would be after the part of a plan that is decided already: the committed ones, less and more. */
 export class PlannedNames {
-  readonly #names: Names
-  readonly #changed = new Map<string, boolean>()
-  readonly #directories = new Map<string, number>()
-  #cleared = false
-  #delta = 0
+  /** Null: the plan has removed all of them. */
+  #committed: Names | null
+  readonly #removed = new Names([], null)
+  readonly #added: Names
 
   constructor(names: Names) {
-    this.#names = names
+    this.#committed = names
+    this.#added = new Names([], names.folds)
   }
 
   get count(): number {
-    return (this.#cleared ? 0 : this.#names.count) + this.#delta
+    return (this.#committed?.count ?? 0) - this.#removed.count + this.#added.count
   }
 
   has(key: string): boolean {
-    return this.#changed.get(key) ?? (!this.#cleared && this.#names.has(key))
+    return this.#added.has(key) || this.#isLeft(key)
   }
 
   add(key: string): void {
-    if (!this.has(key)) this.#change(key, true)
+    if (this.has(key)) return
+    if (this.#removed.has(key)) this.#removed.remove(key)
+    else this.#added.add(key)
   }
 
   remove(key: string): void {
-    if (this.has(key)) this.#change(key, false)
+    if (this.#isLeft(key)) this.#removed.add(key)
+    else this.#added.remove(key)
   }
 
   clear(): void {
-    this.#cleared = true
-    this.#changed.clear()
-    this.#directories.clear()
-    this.#delta = 0
+    this.#committed = null
+    this.#removed.clear()
+    this.#added.clear()
   }
 
   /** The key that makes it impossible for `key` to exist as a file, if there is one. */
@@ -193,43 +201,26 @@ export class PlannedNames {
       if (this.has(ancestor)) return ancestor
     }
     if (this.#below(key) > 0) return this.#anyBelow(key)
-    if (this.#cleared) return null
-    const other = this.#names.otherSpelling(key)
-    return other !== null && (other === META_DIRECTORY || this.#isLive(other))
-      ? other
-      : this.#otherSpellingPlanned(key)
+    for (const other of this.#added.otherSpellings(key)) return other
+    for (const other of this.#committed?.otherSpellings(key) ?? []) {
+      if (this.has(other) || this.#below(other) > 0) return other
+    }
+    return null
   }
 
-  #change(key: string, exists: boolean): void {
-    this.#changed.set(key, exists)
-    const step = exists ? 1 : -1
-    this.#delta += step
-    for (let end = key.indexOf('/'); end !== -1; end = key.indexOf('/', end + 1)) {
-      const directory = key.slice(0, end)
-      this.#directories.set(directory, (this.#directories.get(directory) ?? 0) + step)
-    }
+  /** Committed, and not removed by the plan. */
+  #isLeft(key: string): boolean {
+    return this.#committed?.has(key) === true && !this.#removed.has(key)
   }
 
   #below(path: string): number {
-    return (this.#cleared ? 0 : this.#names.below(path)) + (this.#directories.get(path) ?? 0)
-  }
-
-  #isLive(path: string): boolean {
-    return this.has(path) || this.#below(path) > 0
+    return (this.#committed?.below(path) ?? 0) - this.#removed.below(path) + this.#added.below(path)
   }
 
   #anyBelow(path: string): string {
     const prefix = `${path}/`
-    for (const [key, exists] of this.#changed) if (exists && key.startsWith(prefix)) return key
-    if (!this.#cleared) {
-      for (const key of this.#names) if (key.startsWith(prefix) && this.has(key)) return key
-    }
+    for (const key of this.#added) if (key.startsWith(prefix)) return key
+    for (const key of this.#committed ?? []) if (key.startsWith(prefix) && this.has(key)) return key
     return path
-  }
-
-  #otherSpellingPlanned(key: string): string | null {
-    if (this.#names.folds === null || this.#changed.size === 0) return null
-    const added = [...this.#changed].filter(([, exists]) => exists).map(([name]) => name)
-    return new Names(added, this.#names.folds).otherSpelling(key)
   }
 }
