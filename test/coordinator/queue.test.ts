@@ -1,0 +1,48 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { Queue } from '../../src/coordinator/queue.js'
+
+type Step = { readonly do: 'push' | 'unshift'; readonly item: number } | { readonly do: 'shift' }
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ do: fc.constantFrom('push' as const, 'unshift' as const), item: fc.nat() }),
+  fc.constant<Step>({ do: 'shift' }),
+)
+
+function run(queue: Queue<number>, model: number[], steps: readonly Step[]): void {
+  for (const each of steps) {
+    if (each.do === 'push') {
+      queue.push(each.item)
+      model.push(each.item)
+    } else if (each.do === 'unshift') {
+      queue.unshift(each.item)
+      model.unshift(each.item)
+    } else {
+      expect(queue.shift()).toBe(model.shift())
+    }
+    expect([queue.length, queue.peek()]).toEqual([model.length, model[0]])
+  }
+}
+
+describe('Queue', () => {
+  test('is an array that is quick at its front', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
+        const queue = new Queue<number>()
+        const model: number[] = []
+        run(queue, model, steps)
+        model.forEach((item, index) => expect(queue.at(index)).toBe(item))
+        expect(queue.at(model.length)).toBeUndefined()
+      }),
+    )
+  })
+
+  test('stays right where it gives memory back', () => {
+    const queue = new Queue<number>()
+    const model: number[] = []
+    const pushes = Array.from({ length: 5000 }, (_, item): Step => ({ do: 'push', item }))
+    const shifts = (count: number): Step[] => Array.from({ length: count }, () => ({ do: 'shift' }))
+    run(queue, model, [...pushes, ...shifts(4000), { do: 'unshift', item: -1 }, ...pushes, ...shifts(6001)])
+    expect([queue.length, queue.shift()]).toEqual([0, undefined])
+  })
+})

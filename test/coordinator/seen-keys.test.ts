@@ -1,0 +1,28 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { SeenKeys } from '../../src/coordinator/seen-keys.js'
+
+describe('SeenKeys', () => {
+  test('tells a key that was seen missing from one that was never seen', () => {
+    const seen = new SeenKeys(10)
+    seen.set('missing', null)
+    seen.set('there', 0)
+    expect([seen.get('missing'), seen.get('there'), seen.get('never')]).toEqual([null, 0, undefined])
+  })
+
+  test('I9: remembers the keys that were seen last, and no more than the bound', () => {
+    const sets = fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), fc.option(fc.nat())))
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 4 }), sets, (max, steps) => {
+        const seen = new SeenKeys(max)
+        let model: [string, number | null][] = []
+        for (const [key, revision] of steps) {
+          seen.set(key, revision)
+          model = [...model.filter(([other]) => other !== key), [key, revision] as [string, number | null]]
+          model = model.slice(-max)
+          for (const asked of 'abcdef') expect(seen.get(asked)).toBe(new Map(model).get(asked))
+        }
+      }),
+    )
+  })
+})
