@@ -8,6 +8,7 @@ import { acquireRootLock } from '../../../src/backend/file/root-lock.js'
 import { runTask } from '../../../src/backend/file/run-task.js'
 import type { TaskRunner } from '../../../src/backend/file/task-runner.js'
 import type { Limits } from '../../../src/limits.js'
+import { checkOpenOptions } from '../../../src/open-options.js'
 import { openStore } from '../../../src/store.js'
 
 /** Tasks run in this thread, each in a turn of the event loop of its own; what crosses is copied, as between threads. */
@@ -21,25 +22,17 @@ export function inThreadRunner(fs: FileSystem): TaskRunner {
   }
 }
 
-export function backendOn(root: string, parts: Partial<FileBackendParts> = {}, workers = 2): Backend {
+export function backendOn(root: string, parts: Partial<FileBackendParts> = {}, workerUrl?: URL): Backend {
   const { fs = nodeFileSystem } = parts
-  return fileBackend(
-    {
-      kind: 'file',
-      root,
-      ownerWaitMs: 0,
-      workers,
-      workerUrl: null,
-      mode: { file: 0o600, directory: 0o700 },
-    },
-    {
-      fs,
-      acquireLock: acquireRootLock,
-      runner: () => inThreadRunner(fs),
-      newStoreId: uuidv4,
-      ...parts,
-    },
-  )
+  const settings = checkOpenOptions({ root, workers: workerUrl === undefined ? 2 : 1, workerUrl })
+  if (settings.kind !== 'file') throw new TypeError('a root gives a file backend')
+  return fileBackend(settings, {
+    fs,
+    acquireLock: acquireRootLock,
+    runner: () => inThreadRunner(fs),
+    newStoreId: uuidv4,
+    ...parts,
+  })
 }
 
 /** An open store and what it said that nobody asked for. */

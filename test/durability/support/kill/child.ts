@@ -1,12 +1,10 @@
 /** A process that opens a store, does what it is told, reports every acknowledgement, and dies where it is told to. */
-import { v4 as uuidv4 } from 'uuid'
-import { fileBackend } from '../../../../src/backend/file/file-backend.js'
-import { acquireRootLock } from '../../../../src/backend/file/root-lock.js'
 import { WorkerPools } from '../../../../src/backend/file/task-runner.js'
 import { AgentStateError } from '../../../../src/errors.js'
 import { openStore } from '../../../../src/store.js'
 import { execute, isOrdinaryRefusal } from '../execute.js'
 import { Unit } from '../history.js'
+import { backendOn } from '../in-thread.js'
 import { killSwitch } from './kill-switch.js'
 import { readJob, report } from './report.js'
 
@@ -18,21 +16,10 @@ const fs = killSwitch({
   thread: 'main',
   onStep: (name) => listSteps && report({ kind: 'step', thread: 'main', name }),
 })
-const backend = fileBackend(
-  {
-    kind: 'file',
-    root,
-    ownerWaitMs: 0,
-    workers: 1,
-    workerUrl: new URL(workerUrl),
-    mode: { file: 0o600, directory: 0o700 },
-  },
-  {
-    fs,
-    acquireLock: acquireRootLock,
-    runner: (workers, url) => new WorkerPools(workers, url),
-    newStoreId: uuidv4,
-  },
+const backend = backendOn(
+  root,
+  { fs, runner: (workers, url) => new WorkerPools(workers, url) },
+  new URL(workerUrl),
 )
 
 const store = await openStore({ backend })

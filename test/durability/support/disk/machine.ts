@@ -1,0 +1,117 @@
+/**
+ * Machine is one life of a computer: from the moment it finds a disk in some state until it is killed, loses its power or
+ * is simply forgotten. The store on it is the real one; disk, threads, lock and time are simulated.
+ */
+import type { FileSystem } from '../../../../src/backend/file/file-system.js'
+import type { LockMechanism } from '../../../../src/backend/file/lock-mechanism.js'
+import { acquireRootLock } from '../../../../src/backend/file/root-lock.js'
+import { runTask } from '../../../../src/backend/file/run-task.js'
+import type { TaskRunner } from '../../../../src/backend/file/task-runner.js'
+import type { Limits } from '../../../../src/limits.js'
+import { addToTree, type BareTree } from '../bare-tree.js'
+import { backendOn, openWatched, type WatchedStore } from '../in-thread.js'
+import type { Random } from '../random.js'
+import { Simulation } from '../simulation.js'
+import { ROOT_INODE, type DiskState, type InodeId } from './disk-state.js'
+import { Recording } from './recording.js'
+import { SimulatedDisk } from './simulated-disk.js'
+
+/** None of these directories is there at first. */
+export const ROOT = '/srv/agents/state'
+const STORE_ID = '0197a1f0-0000-7000-8000-000000000001'
+
+export class Machine {
+  readonly disk: SimulatedDisk
+  readonly recording: Recording
+  readonly #simulation: Simulation
+  readonly #fs: FileSystem
+  #isLocked = false
+  #tasks = 0
+
+  /** `wrap` puts something between the store and the disk. */
+  constructor(state: DiskState, random: Random, wrap: (disk: SimulatedDisk) => FileSystem = (disk) => disk) {
+    this.#simulation = new Simulation(random.fork('simulation'))
+    this.recording = new Recording(state)
+    this.disk = new SimulatedDisk(this.recording, this.#simulation)
+    this.#fs = wrap(this.disk)
+  }
+
+  /** Everything that happens on this machine happens inside of this. */
+  run<T>(act: () => Promise<T>): Promise<T> {
+    return this.#simulation.run(act)
+  }
+
+  open(limits: Partial<Limits> = {}): Promise<WatchedStore> {
+    const backend = backendOn(ROOT, {
+      fs: this.#fs,
+      acquireLock: (fs, request) => acquireRootLock(fs, request, [this.#lock]),
+      runner: () => this.#runner(),
+      newStoreId: () => STORE_ID,
+    })
+    return openWatched(backend, limits)
+  }
+
+  readTree(): BareTree {
+    return readTree(this.disk.state)
+  }
+
+  readonly #lock: LockMechanism = async () => {
+    if (this.#isLocked) return { status: 'owned' }
+    this.#isLocked = true
+    return { status: 'locked', release: () => (this.#isLocked = false) }
+  }
+
+  #runner(): TaskRunner {
+    return {
+      run: async (task) => {
+        const id = this.#tasks++
+        const copy = structuredClone(task)
+        const answer = await this.#simulation.later(() => {
+          this.disk.task = id
+          try {
+            return structuredClone(runTask(this.#fs, copy))
+          } finally {
+            this.disk.task = null
+          }
+        })
+        return this.#simulation.later(() => {
+          this.recording.answered(id)
+          return answer
+        })
+      },
+      close: async () => {},
+    }
+  }
+}
+
+/** The files below the root in some state of the disk. */
+export function readTree(state: DiskState): BareTree {
+  const tree = { files: new Map<string, Buffer>(), directories: new Set<string>(), own: new Set<string>() }
+  const root = find(state, ROOT)
+  if (root !== null) walk(state, root, '', tree)
+  return tree
+}
+
+function find(state: DiskState, path: string): InodeId | null {
+  let inode = ROOT_INODE
+  for (const name of path.split('/').filter((part) => part !== '')) {
+    const next = state.entries(inode).get(name)
+    if (next === undefined) return null
+    inode = next
+  }
+  return inode
+}
+
+function walk(
+  state: DiskState,
+  directory: InodeId,
+  above: string,
+  tree: Parameters<typeof addToTree>[0],
+): void {
+  for (const [name, inode] of state.entries(directory)) {
+    const path = `${above}${name}`
+    const isDirectory = state.isDirectory(inode)
+    addToTree(tree, path, () => (isDirectory ? null : state.file(inode).content.bytes()))
+    if (isDirectory) walk(state, inode, `${path}/`, tree)
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * Explores what may become of a store: one life is lived and recorded, then at many moments of it the machine is killed or
+ * loses its power, and another life begins on what the disk may hold then. That one can be ended anywhere, too.
+ */
+import { checkAfterCrash } from './check-root.js'
+import { DiskState, EXTREMES, randomSurvival, type Survival } from './disk/disk-state.js'
+import { Machine } from './disk/machine.js'
+import type { Recording } from './disk/recording.js'
+import type { SimulatedDisk } from './disk/simulated-disk.js'
+import type { FileSystem } from '../../../src/backend/file/file-system.js'
+import { execute, isOrdinaryRefusal, witnessOf } from './execute.js'
+import { History } from './history.js'
+import type { Random } from './random.js'
+import type { Step } from './workload.js'
+
+/** A life that was lived, and what must be true of each moment in it. */
+export interface Life {
+  readonly recording: Recording
+  historyAt(moment: number): History
+}
+
+export type Wrap = (disk: SimulatedDisk) => FileSystem
+
+export interface WorkSettings {
+  readonly steps: readonly Step[]
+  /** Closes the store at the end; otherwise it is left as it is. */
+  readonly close: boolean
+  readonly wrap?: Wrap
+}
+
+/** A store is opened on a new disk and works; nothing goes wrong. */
+export async function liveAndWork(random: Random, { steps, close, wrap }: WorkSettings): Promise<Life> {
+  const machine = new Machine(new DiskState(), random, wrap)
+  const { recording } = machine
+  const history = new History(() => recording.length)
+  await machine.run(async () => {
+    const { store, complaints } = await machine.open()
+    const failures: unknown[] = []
+    await execute(
+      store,
+      steps,
+      witnessOf(history, (error) => {
+        if (!isOrdinaryRefusal(error)) failures.push(error)
+      }),
+    )
+    if (close) await store.close()
+    if (failures.length + complaints.length > 0) {
+      throw new Error(
+        `an undisturbed store complains: ${[...failures, ...complaints].map(String).join('; ')}`,
+      )
+    }
+  })
+  return { recording, historyAt: (moment) => history.fork(undefined, moment) }
+}
+
+/** How a life ends. */
+export interface Ending {
+  readonly moment: number
+  /** Null: the process is killed, and the next one finds everything as it was, synced or not. */
+  readonly survival: Survival | null
+}
+
+/** Opens what an ending left, with the real code, and checks it. The life that this was can be ended in turn. */
+export async function recover(life: Life, ending: Ending, random: Random): Promise<Life> {
+  const before = life.recording.stateAt(ending.moment, random)
+  const state = ending.survival === null ? before : before.cutPower(random, ending.survival)
+  const machine = new Machine(state, random)
+  const { recording } = machine
+  const unsettled = life.historyAt(ending.moment)
+  const history = unsettled.fork(() => recording.length)
+  let servedAt = Infinity
+  const root = {
+    readTree: () => machine.readTree(),
+    async open() {
+      const opened = await machine.open()
+      // What an open store shows is certain (I2), so from here on only what was found may be found again.
+      servedAt = Math.min(servedAt, recording.length)
+      return opened
+    },
+  }
+  await machine.run(() => checkAfterCrash(root, history, random.chance(0.2)))
+  return {
+    recording,
+    historyAt: (moment) => (moment < servedAt ? unsettled.fork() : history.fork(undefined, moment)),
+  }
+}
+
+/** What to try of one life; what follows in the list, of each life that begins after its end, and so on. */
+export interface Level {
+  /** How many moments; null: all. */
+  readonly moments: number | null
+  /** What may become of it at each of them; see `Ending`. */
+  readonly endings: (random: Random) => readonly (Survival | null)[]
+}
+
+/** Ends a life at many moments; returns how many openings were checked. What fails says where. */
+export async function explore(life: Life, random: Random, levels: readonly Level[]): Promise<number> {
+  const [level, ...deeper] = levels
+  if (level === undefined) return 0
+  let checked = 0
+  for (const moment of pickMoments(life.recording.length, level.moments, random)) {
+    for (const survival of level.endings(random)) {
+      const next = await attempt(life, { moment, survival }, random.fork(`${moment}`))
+      checked++
+      try {
+        checked += await explore(next, random.fork(`below ${moment}`), deeper)
+      } catch (error) {
+        throw new Error(`${describe(life, { moment, survival })}, then ${messageOf(error)}`, { cause: error })
+      }
+    }
+  }
+  return checked
+}
+
+async function attempt(life: Life, ending: Ending, random: Random): Promise<Life> {
+  try {
+    return await recover(life, ending, random)
+  } catch (error) {
+    throw new Error(`${describe(life, ending)}: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+function pickMoments(length: number, count: number | null, random: Random): number[] {
+  const all = Array.from({ length: length + 1 }, (_, moment) => moment)
+  if (count === null || count >= all.length) return all
+  return random
+    .shuffled(all)
+    .slice(0, count)
+    .sort((a, b) => a - b)
+}
+
+/** Ways for a life to end: a kill, the extremes of a power cut and others, as many as wanted. */
+export function someEndings(count: number): Level['endings'] {
+  return (random) => {
+    const usual = random.shuffled([null, ...EXTREMES, randomSurvival(random), randomSurvival(random)])
+    return Array.from({ length: count }, (_, index) => usual[index] ?? randomSurvival(random))
+  }
+}
+
+function describe(life: Life, { moment, survival }: Ending): string {
+  const how =
+    survival === null
+      ? 'killed'
+      : `power cut (survival of entries ${survival.entries}, of contents ${survival.contents})`
+  return `${how} ${life.recording.describe(moment)}`
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
