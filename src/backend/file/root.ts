@@ -3,7 +3,8 @@ import { dirname, resolve } from 'node:path'
 import type { FileModes } from '../../api.js'
 import { AgentStateError, stateError } from '../../errors.js'
 import { createCheckpoint, readCheckpoint } from './checkpoint.js'
-import { syncDirectory, writeFully, type FileSystem } from './file-system.js'
+import { writeDurableFile } from './durable-file.js'
+import { errorCode, syncDirectory, type FileSystem } from './file-system.js'
 import { createFormat, readFormat } from './format.js'
 import { FIRST_PREVIOUS_CRC } from './frame.js'
 import { parentOf, storeLayout, type StoreLayout } from './layout.js'
@@ -24,6 +25,7 @@ export function prepareRoot(fs: FileSystem, path: string, modes: FileModes): Pre
   try {
     makeDirectories(fs, wanted, modes.directory)
     const root = fs.realPath(wanted)
+    syncAbove(fs, root)
     if (Buffer.byteLength(root) > ROOT_BYTES_MAX) {
       throw stateError('ROOT_UNUSABLE', `the path of the root has more than ${ROOT_BYTES_MAX} bytes`, {
         path: root,
@@ -31,6 +33,7 @@ export function prepareRoot(fs: FileSystem, path: string, modes: FileModes): Pre
     }
     const layout = storeLayout(root)
     makeDirectory(fs, layout.directory, modes.directory)
+    syncDirectory(fs, root)
     return { root, layout }
   } catch (error) {
     throw unusable(wanted, error)
@@ -51,6 +54,8 @@ export function prepareFormat(
       for (const directory of [layout.journal, layout.tmp, layout.preserved]) {
         makeDirectory(fs, directory, modes.directory)
       }
+      // What is found may have been put there by a process that was killed before it could sync.
+      syncDirectory(fs, layout.directory)
       return format.storeId
     }
     return createStore(fs, layout, modes, newStoreId())
@@ -83,15 +88,7 @@ function createStore(fs: FileSystem, layout: StoreLayout, modes: FileModes, stor
 
 /** So that the store's own files never get into a repository that the state is kept in. */
 function createIgnoreFile(fs: FileSystem, path: string, mode: number): void {
-  if (fs.lstat(path) !== null) return
-  const fd = fs.open(path, 'create-exclusive', mode)
-  try {
-    writeFully(fs, fd, Buffer.from('*\n'), 0)
-    fs.sync(fd)
-  } finally {
-    fs.close(fd)
-  }
-  syncDirectory(fs, parentOf(path))
+  if (fs.lstat(path) === null) writeDurableFile(fs, path, Buffer.from('*\n'), mode)
 }
 
 function makeDirectories(fs: FileSystem, path: string, mode: number): void {
@@ -116,6 +113,24 @@ function makeDirectory(fs: FileSystem, path: string, mode: number): void {
     if (fs.lstat(path)?.kind !== 'directory') throw error
   }
   syncDirectory(fs, parentOf(path) || '/')
+}
+
+/** Of a directory that others made: it may not be ours to read, or may lie where nothing is ever synced. */
+const NOT_OURS: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EROFS', 'EINVAL', 'ENOTSUP'])
+
+/**
+ * Makes the way to the root durable. Directories that were there may have been made a moment ago, by a process that was
+ * killed before it could sync them; syncing old ones costs next to nothing.
+ */
+function syncAbove(fs: FileSystem, root: string): void {
+  for (let path = root; path !== dirname(path);) {
+    path = dirname(path)
+    try {
+      syncDirectory(fs, path)
+    } catch (error) {
+      if (!NOT_OURS.has(errorCode(error))) throw error
+    }
+  }
 }
 
 function unusable(path: string, error: unknown): unknown {
