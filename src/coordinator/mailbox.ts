@@ -7,31 +7,37 @@ import type { NamespaceState } from './namespace-state.js'
 import { Queue } from './queue.js'
 import type { Request } from './request.js'
 
-/** How much is admitted in the whole store. */
+const PURGE_AT = 4
+
+/** How much is admitted in the whole store, and who waits for that. */
 export class Admission {
   readonly bytesMax: number
   bytes = 0
   /** Mailboxes with requests outside, in the order in which they get room. */
   readonly waiting = new Set<Mailbox>()
+  /** Somebody waits for bytes: others get none before him, or small requests would keep a large one out for ever (I3). */
+  #isShort = false
 
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax
   }
 
-  /** Something is always let in, so that no request can wait for ever. */
+  /** Something is always let in, so that no request can wait for ever. Whoever is refused here is to wait. */
   hasRoom(bytes: number): boolean {
-    return this.bytes === 0 || this.bytes + bytes <= this.bytesMax
+    if (bytes === 0) return true
+    if (!this.#isShort && (this.bytes === 0 || this.bytes + bytes <= this.bytesMax)) return true
+    this.#isShort = true
+    return false
   }
 
-  /** Lets waiting requests in as far as there is room, mailboxes taking turns. */
+  /** Lets waiting requests in as far as there is room: one of a mailbox, then it is the next one's turn. */
   admitWaiting(): void {
-    let progress = this.waiting.size > 0
-    while (progress) {
-      progress = false
-      for (const mailbox of [...this.waiting]) {
-        if (mailbox.admitOne()) progress = true
-        if (mailbox.outsideCount === 0) this.waiting.delete(mailbox)
-      }
+    this.#isShort = false
+    for (const mailbox of this.waiting) {
+      const admitted = mailbox.admitOne()
+      if (!admitted && mailbox.outsideCount > 0) continue
+      this.waiting.delete(mailbox)
+      if (mailbox.outsideCount > 0) this.waiting.add(mailbox)
     }
   }
 }
@@ -48,6 +54,8 @@ export class Mailbox {
   readonly #inside = new Queue<Request>()
   readonly #outside = new Queue<Request>()
   #operations = 0
+  /** So many requests outside are looked through for those that were withdrawn. */
+  #purgeAt = PURGE_AT
 
   constructor(
     namespace: NamespaceState,
@@ -79,16 +87,17 @@ export class Mailbox {
     } else {
       this.#outside.push(request)
       this.#admission.waiting.add(this)
+      if (this.#outside.length >= this.#purgeAt) this.#purge()
     }
   }
 
-  /** Admits the next waiting request if there is room; false if nothing was admitted or dropped. */
+  /** Admits the next waiting request if there is room for it. */
   admitOne(): boolean {
+    while (this.#outside.peek()?.withdrawn === true) this.#outside.shift()
     const request = this.#outside.peek()
-    if (request === undefined) return false
-    if (!request.withdrawn && !this.#hasRoom(request)) return false
+    if (request === undefined || !this.#hasRoom(request)) return false
     this.#outside.shift()
-    if (!request.withdrawn) this.#admit(request)
+    this.#admit(request)
     return true
   }
 
@@ -96,9 +105,11 @@ export class Mailbox {
     return this.#inside.at(index)
   }
 
+  /** The next request, from outside only where there is none inside: then there was no room for it. */
   take(): Request | undefined {
     const request = this.#inside.shift()
-    if (request !== undefined) this.#leave(request)
+    if (request === undefined) return this.#outside.shift()
+    this.#leave(request)
     return request
   }
 
@@ -121,6 +132,12 @@ export class Mailbox {
     this.#inside.push(request)
     this.#enter(request)
     this.#onAdmitted(this, request)
+  }
+
+  /** Those who gave up while others still wait keep no memory (I9). */
+  #purge(): void {
+    this.#outside.keep((request) => !request.withdrawn)
+    this.#purgeAt = Math.max(PURGE_AT, this.#outside.length * 2)
   }
 
   #enter(request: Request): void {

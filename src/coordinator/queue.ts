@@ -40,4 +40,10 @@ export class Queue<T> {
       this.#items[--this.#head] = item
     }
   }
+
+  /** Leaves out the items that are not to be kept. */
+  keep(isKept: (item: T) => boolean): void {
+    this.#items = (this.#items.slice(this.#head) as T[]).filter(isKept)
+    this.#head = 0
+  }
 }
