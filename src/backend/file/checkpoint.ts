@@ -1,6 +1,7 @@
 /**
- * The checkpoint says where recovery starts, and which revisions may have been assigned. The file is made once with
- * two slots, each a block of its own, and then only overwritten, so that a full disk never stops it:
+ * The checkpoint says where recovery starts, how far the journal went at least, and which revisions may have been
+ * assigned. The file is made once with two slots, each a block of its own, and then only overwritten, so that a full disk
+ * never stops it:
  *
  * | at | bytes | content of a slot, little endian, zeros behind it to 4096 bytes |
  * |---:|------:|---------|
@@ -14,7 +15,8 @@
  * | 56 |     8 | position: offset, u64 |
  * | 64 |     8 | position: sequence, u64 |
  * | 72 |     4 | position: header CRC of the frame before it |
- * | 76 |     4 | CRC-32 of the 76 bytes before it |
+ * | 76 |     8 | reached, u64: frames with smaller sequences were durable when this was written |
+ * | 84 |     4 | CRC-32 of the 84 bytes before it |
  *
  * A write goes to one slot, is synced, goes to the other, is synced. While one slot is being written the other is
  * whole, so a crash leaves the old state or the new one. Writing only one slot each time would do for that; but then
@@ -38,6 +40,8 @@ export interface CheckpointState {
   readonly epoch: number
   /** The oldest frame that is still needed. */
   readonly position: JournalPosition
+  /** Sequence of the frame that came next then. A journal that ends before it has lost what was acknowledged. */
+  readonly reached: number
 }
 
 export interface CheckpointSlot {
@@ -49,8 +53,8 @@ export const SLOT_BYTES = 4096
 const SLOT_COUNT = 2
 const MAGIC = 0x314341a5
 const FLAG_CLEAN = 1
-const CRC_AT = 76
-const SLOT_USED_BYTES = 80
+const CRC_AT = 84
+const SLOT_USED_BYTES = 88
 
 /** Makes the file, replacing what is there; durable when it returns. */
 export function createCheckpoint(
@@ -159,6 +163,7 @@ function encodeSlot(storeId: Uint8Array, { state, generation }: CheckpointSlot):
   writeU64(bytes, state.position.offset, 56)
   writeU64(bytes, state.position.sequence, 64)
   bytes.writeUInt32LE(state.position.previousCrc, 72)
+  writeU64(bytes, state.reached, 76)
   bytes.writeUInt32LE(crc32(bytes.subarray(0, CRC_AT)), CRC_AT)
   return bytes
 }
@@ -173,11 +178,12 @@ function decodeSlot(bytes: Buffer): (CheckpointSlot & { readonly storeId: Uint8A
   const segment = readU64(bytes, 48)
   const offset = readU64(bytes, 56)
   const sequence = readU64(bytes, 64)
+  const reached = readU64(bytes, 76)
   if (generation === null || ceiling === null || epoch === null) return null
-  if (segment === null || offset === null || sequence === null) return null
+  if (segment === null || offset === null || sequence === null || reached === null) return null
   const position = { segment, offset, sequence, previousCrc: bytes.readUInt32LE(72) }
   const clean = (bytes.readUInt32LE(4) & FLAG_CLEAN) !== 0
-  return { storeId: bytes.subarray(8, 24), generation, state: { clean, ceiling, epoch, position } }
+  return { storeId: bytes.subarray(8, 24), generation, state: { clean, ceiling, epoch, position, reached } }
 }
 
 function readSlots(fs: FileSystem, path: string): Buffer {

@@ -9,6 +9,14 @@
 import type { CheckpointFile, CheckpointState } from './checkpoint.js'
 import type { JournalPosition } from './tasks.js'
 
+/** What a checkpoint says of the journal. */
+export interface JournalExtent {
+  /** From there on it is needed. */
+  readonly oldestNeeded: JournalPosition
+  /** Behind its last durable frame. */
+  readonly end: JournalPosition
+}
+
 const BLOCK = 4 * 1024 * 1024
 
 export class Checkpointer {
@@ -43,10 +51,16 @@ export class Checkpointer {
     return this.#state.position
   }
 
+  /** Sequence that the journal is known to have reached. */
+  get reached(): number {
+    return this.#state.reached
+  }
+
   /** Begins an opening: allocates its epoch revision, and says durably that the store is in use. */
-  begin(position: JournalPosition): Promise<void> {
+  begin(journal: JournalExtent): Promise<void> {
     this.#revision++
-    this.#state = { clean: false, epoch: this.#revision, ceiling: this.#revision + BLOCK, position }
+    const ceiling = this.#revision + BLOCK
+    this.#state = { clean: false, epoch: this.#revision, ceiling, ...stateOf(journal) }
     return this.#write()
   }
 
@@ -65,15 +79,15 @@ export class Checkpointer {
     return this.#raising
   }
 
-  /** Says durably from where the journal is needed. */
-  advance(position: JournalPosition): Promise<void> {
-    this.#state = { ...this.#state, position }
+  /** Says durably from where the journal is needed, and how far it goes. */
+  advance(journal: JournalExtent): Promise<void> {
+    this.#state = { ...this.#state, ...stateOf(journal) }
     return this.#write()
   }
 
   /** Says durably that the journal is not needed, or from where it is. */
-  async end(position: JournalPosition, clean: boolean): Promise<void> {
-    this.#state = { ...this.#state, clean, position }
+  async end(journal: JournalExtent, clean: boolean): Promise<void> {
+    this.#state = { ...this.#state, clean, ...stateOf(journal) }
     if (clean) this.#state = { ...this.#state, ceiling: this.#revision }
     await this.#write()
   }
@@ -98,4 +112,8 @@ export class Checkpointer {
     await this.#file.write(state)
     if (state.ceiling > this.#durableCeiling) this.#durableCeiling = state.ceiling
   }
+}
+
+function stateOf({ oldestNeeded, end }: JournalExtent): Pick<CheckpointState, 'position' | 'reached'> {
+  return { position: oldestNeeded, reached: end.sequence }
 }

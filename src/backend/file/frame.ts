@@ -12,7 +12,7 @@
  * | at | bytes | content |
  * |---:|------:|---------|
  * |  0 |     4 | magic: 0xA5 `A` `S` `1` |
- * |  4 |     4 | flags, u32. 1: seal, an empty frame that follows the last one when the store is idle |
+ * |  4 |     4 | zero |
  * |  8 |    16 | store id: the bytes of the UUID |
  * | 24 |     8 | sequence, u64: one more than the previous frame's |
  * | 32 |     8 | segment, u64: the id that is this file's name |
@@ -81,7 +81,6 @@ export const RECORD_FLAGS = { anonymous: 1, writer: 2, writerAtS: 4 } as const
 
 /** 0xA5 occurs in no ASCII text, so that searching a text for frames seldom has to look further. */
 const MAGIC = 0x315341a5
-const FLAG_SEAL = 1
 const HEADER_CRC_AT = 60
 
 /** Where a frame lies and what links it to the one before it. */
@@ -91,8 +90,6 @@ export interface FramePlace {
   readonly segment: number
   readonly offset: number
   readonly previousCrc: number
-  /** Marks an empty frame behind the last one. */
-  readonly sealFrame?: boolean
 }
 
 /** What a header says of the body behind it. */
@@ -102,7 +99,7 @@ export interface FrameBody {
   readonly recordCount: number
 }
 
-export interface FrameHeader extends Required<FramePlace>, FrameBody {
+export interface FrameHeader extends FramePlace, FrameBody {
   /** Of this header; what the next frame's `previousCrc` must be. */
   readonly crc: number
 }
@@ -115,7 +112,7 @@ export function frameBytes(bodyBytes: number): number {
 /** Writes a header to the start of `bytes` and returns its CRC. */
 export function encodeHeader(bytes: Buffer, place: FramePlace, body: FrameBody): number {
   bytes.writeUInt32LE(MAGIC, 0)
-  bytes.writeUInt32LE(place.sealFrame === true ? FLAG_SEAL : 0, 4)
+  bytes.writeUInt32LE(0, 4)
   bytes.set(place.storeId, 8)
   writeU64(bytes, place.sequence, 24)
   writeU64(bytes, place.segment, 32)
@@ -135,11 +132,10 @@ export function decodeHeader(bytes: Buffer, offset: number): FrameHeader | null 
   if (bytes.readUInt32LE(offset) !== MAGIC) return null
   const header = bytes.subarray(offset, offset + FRAME_HEADER_BYTES)
   const crc = crc32(header.subarray(0, HEADER_CRC_AT))
-  const flags = header.readUInt32LE(4)
   const sequence = readU64(header, 24)
   const segment = readU64(header, 32)
   const bodyBytes = header.readUInt32LE(44)
-  if (crc !== header.readUInt32LE(HEADER_CRC_AT) || (flags & ~FLAG_SEAL) !== 0) return null
+  if (crc !== header.readUInt32LE(HEADER_CRC_AT) || header.readUInt32LE(4) !== 0) return null
   if (sequence === null || segment === null || bodyBytes > FRAME_BODY_BYTES_MAX) return null
   return {
     storeId: header.subarray(8, 24),
@@ -147,7 +143,6 @@ export function decodeHeader(bytes: Buffer, offset: number): FrameHeader | null 
     segment,
     offset: header.readUInt32LE(40),
     previousCrc: header.readUInt32LE(48),
-    sealFrame: (flags & FLAG_SEAL) !== 0,
     bodyBytes,
     bodyCrc: header.readUInt32LE(56),
     recordCount: header.readUInt32LE(52),

@@ -66,19 +66,9 @@ export class GroupCommit {
     return outcomes
   }
 
-  /** Appends an empty frame, when it is its turn and the journal is not sealed yet. */
-  seal(): Promise<boolean> {
-    return this.#inTurn(async () => {
-      if (this.#options.journal.isSealed) return true
-      const encoder = new FrameEncoder()
-      encoder.reset()
-      return this.#appendRoomy(encoder, true, () => {})
-    })
-  }
-
   /** Appends records of the caller's, which are asked for when it is their turn. False: there is no room, or no store. */
   carry(encode: () => FrameEncoder, onDurable: (appended: Appended) => void): Promise<boolean> {
-    return this.#inTurn(async () => this.#appendRoomy(encode(), false, onDurable))
+    return this.#inTurn(async () => this.#appendRoomy(encode(), onDurable))
   }
 
   /** Resolves when what was asked for before has ended. */
@@ -132,9 +122,7 @@ export class GroupCommit {
     const noRoom = await journal.makeRoom(encoder.frameBytes, deletes)
     if (noRoom !== null) return this.#appendDeletes(entries, encoder, outcomes, noRoom)
     try {
-      await journal.append(encoder, false, (appended) =>
-        this.#committed(entries, encoder, appended, outcomes),
-      )
+      await journal.append(encoder, (appended) => this.#committed(entries, encoder, appended, outcomes))
     } catch (error) {
       this.fail(error)
       for (const { index, revision } of entries) {
@@ -143,16 +131,12 @@ export class GroupCommit {
     }
   }
 
-  async #appendRoomy(
-    encoder: FrameEncoder,
-    isSeal: boolean,
-    onDurable: (appended: Appended) => void,
-  ): Promise<boolean> {
+  async #appendRoomy(encoder: FrameEncoder, onDurable: (appended: Appended) => void): Promise<boolean> {
     const { journal } = this.#options
     if (this.#failure !== null) return false
     if ((await journal.makeRoom(encoder.frameBytes, true)) !== null) return false
     try {
-      await journal.append(encoder, isSeal, onDurable)
+      await journal.append(encoder, onDurable)
       return true
     } catch (error) {
       this.fail(error)

@@ -51,7 +51,7 @@ export function scanJournal(fs: FileSystem, task: ScanJournalTask): ScanJournalA
 }
 
 function more({ records, next }: Window): ScanJournalAnswer {
-  return { records, next, end: 'more', corruptAt: null }
+  return { records, next, end: 'more', segmentBytes: 0, corruptAt: null }
 }
 
 function readWindowAt(
@@ -148,18 +148,17 @@ function judgeEnd(
   position: JournalPosition,
 ): ScanJournalAnswer {
   const path = segmentPath(task.directory, position.segment)
-  const block = SegmentReader.use(fs, { id: position.segment, path }, (reader) =>
-    reader.read(position.offset, FRAME_ALIGNMENT),
-  )
-  const answer = { records: [], next: position, corruptAt: null }
+  const found = SegmentReader.use(fs, { id: position.segment, path }, (reader) => ({
+    block: reader.read(position.offset, FRAME_ALIGNMENT),
+    size: reader.size,
+  }))
+  const answer = { records: [], next: position, segmentBytes: found?.size ?? 0, corruptAt: null }
   const later = findLaterFrame(fs, segments, storeId, position)
   if (later !== null)
     return { ...answer, end: 'corrupt', corruptAt: badPlace(task.directory, position, later) }
-  // The frames before the position were in the file that is missing.
-  if (block === null && position.offset > 0) {
-    return { ...answer, end: 'corrupt', corruptAt: { path, offset: position.offset } }
-  }
-  return { ...answer, end: block?.some((byte) => byte !== 0) === true ? 'torn' : 'clean' }
+  // A segment is durable before a checkpoint names it.
+  if (found === null) return { ...answer, end: 'corrupt', corruptAt: { path, offset: position.offset } }
+  return { ...answer, end: found.block.some((byte) => byte !== 0) ? 'torn' : 'clean' }
 }
 
 function badPlace(

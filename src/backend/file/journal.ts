@@ -84,7 +84,6 @@ export class Journal {
   #refused: { code: string | null; atMs: number } = { code: null, atMs: 0 }
   #recycling: Promise<void> = Promise.resolve()
   #lastAppendAt = 0
-  #lastFrameSeals = true
 
   /** `next.segment` is the first id that may be used; `next.offset` is not looked at. */
   constructor(options: JournalOptions, next: JournalPosition, spares: readonly Spare[]) {
@@ -130,11 +129,6 @@ export class Journal {
   /** Milliseconds since the last append ended. */
   get quietMs(): number {
     return performance.now() - this.#lastAppendAt
-  }
-
-  /** The last frame is an empty one that proves the one before it. */
-  get isSealed(): boolean {
-    return this.#lastFrameSeals
   }
 
   /** Nothing that was appended so far is missing in the tree. */
@@ -184,16 +178,12 @@ export class Journal {
    * Writes the encoder's frame at the end and syncs it. There must be room, and no other append under way. `onDurable` is
    * called in the moment in which the end moves: what must hold the segment holds it before anybody sees the new end.
    */
-  async append(
-    encoder: FrameEncoder,
-    isSeal: boolean,
-    onDurable: (appended: Appended) => void,
-  ): Promise<void> {
+  async append(encoder: FrameEncoder, onDurable: (appended: Appended) => void): Promise<void> {
     const { fs } = this.#options
     const segment = this.#segments.at(-1)!
     const { sequence, previousCrc, offset } = this.#next
     const place = { storeId: this.#storeId, sequence, segment: segment.id, offset, previousCrc }
-    const { bytes, crc } = encoder.seal(isSeal ? { ...place, sealFrame: true } : place)
+    const { bytes, crc } = encoder.seal(place)
     for (let done = 0; done < bytes.length;) {
       const written = await fs.writeAsync(this.#fd, bytes, done, bytes.length - done, offset + done)
       if (written <= 0) throw new Error('the disk took no bytes of a write to the journal')
@@ -208,7 +198,6 @@ export class Journal {
     }
     this.#appended += bytes.length
     this.#lastAppendAt = performance.now()
-    this.#lastFrameSeals = isSeal
     onDurable({ segment, offset })
   }
 

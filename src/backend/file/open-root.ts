@@ -73,8 +73,9 @@ async function startRoot(
   const checkpoint = CheckpointFile.open(fs, layout.checkpoint, storeId)
   cleanups.push(() => checkpoint.close())
   const backlog = new Backlog(() => performance.now())
-  const { clean, position } = checkpoint.state
-  const found = clean ? null : await readJournal(runner, layout.journal, storeId, position, backlog)
+  const found = checkpoint.state.clean
+    ? null
+    : await readJournal(runner, layout.journal, storeId, checkpoint.state, backlog)
   return new OpenRoot({
     fs,
     host,
@@ -192,7 +193,7 @@ export class OpenRoot {
       throw stateError('NO_SPACE', `there is no room for a journal (${noRoom})`, { cause: noRoom })
     }
     if (this.#backlog.count > 0) await this.#carryFound()
-    await this.checkpointer.begin(this.#journal.oldestNeeded)
+    await this.checkpointer.begin(this.#journal)
     this.#hasBegun = true
     await this.#removeUnneeded()
     if (found !== null && this.#backlog.count <= RECOVER_AT_ONCE_MAX) await this.#tryFlush(undefined)
@@ -234,7 +235,7 @@ export class OpenRoot {
     try {
       if (this.#failure === null) {
         if (flushed) this.#journal.noteDrained()
-        await this.checkpointer.end(this.#journal.oldestNeeded, flushed)
+        await this.checkpointer.end(this.#journal, flushed)
       }
     } catch (error) {
       // The journal and the tree are as durable as before; the next opening recovers.

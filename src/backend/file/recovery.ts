@@ -10,10 +10,11 @@
  */
 import { stateError } from '../../errors.js'
 import type { Backlog } from './backlog.js'
+import type { CheckpointState } from './checkpoint.js'
 import { Segment } from './journal.js'
-import { segmentPath } from './segment.js'
+import { isSegmentSize, segmentPath } from './segment.js'
 import type { TaskRunner } from './task-runner.js'
-import type { JournalPosition } from './tasks.js'
+import type { JournalPosition, ScanJournalAnswer } from './tasks.js'
 
 const WINDOW_BYTES = 8 * 1024 * 1024
 
@@ -24,12 +25,12 @@ export interface FoundJournal {
   readonly end: JournalPosition
 }
 
-/** Fills the backlog with what the journal holds from a position on. */
+/** Fills the backlog with what the journal holds from a position on. `JOURNAL_CORRUPT` if anything of it is missing. */
 export async function readJournal(
   runner: TaskRunner,
   directory: string,
   storeId: string,
-  from: JournalPosition,
+  { position: from, reached }: Pick<CheckpointState, 'position' | 'reached'>,
   backlog: Backlog,
 ): Promise<FoundJournal> {
   const segments = new Map<number, Segment>()
@@ -52,13 +53,27 @@ export async function readJournal(
     for (const record of answer.records) backlog.addRecovered(record, segmentOf)
     operations += answer.records.length
     next = answer.next
-    if (answer.corruptAt !== null) {
-      const { path, offset } = answer.corruptAt
-      const message =
-        `the journal is damaged at offset ${offset} of ${path}: later frames are there, so acknowledged writes ` +
-        `would be lost; nothing was changed`
-      throw stateError('JOURNAL_CORRUPT', message, { path, offset })
-    }
-    if (answer.end !== 'more') return { operations, end: next }
+    if (answer.end === 'more') continue
+    const damage = answer.corruptAt ?? damageAtEnd(directory, answer, reached)
+    if (damage === null) return { operations, end: next }
+    const { path, offset } = damage
+    const message =
+      `the journal is damaged at offset ${offset} of ${path}: what was acknowledged behind it would be lost; ` +
+      `nothing was changed`
+    throw stateError('JOURNAL_CORRUPT', message, { path, offset })
   }
+}
+
+/**
+ * The place from which something is missing at the journal's end, or null. A torn append leaves its segment as long as it
+ * was, and the frames that a checkpoint knew of.
+ */
+function damageAtEnd(
+  directory: string,
+  { next, segmentBytes }: ScanJournalAnswer,
+  reached: number,
+): ScanJournalAnswer['corruptAt'] {
+  const path = segmentPath(directory, next.segment)
+  if (!isSegmentSize(segmentBytes)) return { path, offset: Math.min(segmentBytes, next.offset) }
+  return next.sequence < reached ? { path, offset: next.offset } : null
 }

@@ -80,7 +80,7 @@ function createStore(fs: FileSystem, layout: StoreLayout, modes: FileModes, stor
   }
   createIgnoreFile(fs, layout.gitignore, modes.file)
   const position = { segment: 1, offset: 0, sequence: 1, previousCrc: FIRST_PREVIOUS_CRC }
-  const state = { clean: true, ceiling: 0, epoch: 0, position }
+  const state = { clean: true, ceiling: 0, epoch: 0, position, reached: position.sequence }
   createCheckpoint(fs, layout.checkpoint, storeId, state, modes.file)
   createFormat(fs, layout.format, storeId, modes.file)
   return storeId

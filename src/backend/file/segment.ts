@@ -5,6 +5,7 @@
  * first write in its own journal.
  */
 import { errorCode, syncDirectory, writeFully, type FileSystem } from './file-system.js'
+import { FRAME_ALIGNMENT } from './frame.js'
 import { parentOf } from './layout.js'
 import type { PrepareSegmentTask, TaskAnswers } from './tasks.js'
 
@@ -25,6 +26,15 @@ export function segmentName(id: number): string {
 
 export function segmentPath(directory: string, id: number): string {
   return `${directory}/${segmentName(id)}`
+}
+
+/** Whether a segment that was prepared can have this size; a larger one than usual was made for one large frame. */
+export function isSegmentSize(bytes: number): boolean {
+  return (
+    bytes === FIRST_SEGMENT_BYTES ||
+    bytes === SEGMENT_BYTES ||
+    (bytes > SEGMENT_BYTES && bytes % FRAME_ALIGNMENT === 0)
+  )
 }
 
 /** The id of a segment from its file name, or null if it is not one's name. */

@@ -227,6 +227,8 @@ export interface ScanJournalAnswer {
   readonly next: JournalPosition
   /** `more`: call again. `clean`: nothing behind it. `torn`: an append was cut off there, nothing acknowledged is behind it. */
   readonly end: 'more' | 'clean' | 'torn' | 'corrupt'
+  /** Of the segment in which the journal ends; 0 if it is missing, or when `end` is `more`. */
+  readonly segmentBytes: number
   /** Where the damage is, when `end` is `corrupt`. */
   readonly corruptAt: { readonly path: string; readonly offset: number } | null
 }

@@ -1,9 +1,9 @@
 /**
- * Upkeep owns what is done when nothing else is: after a while without appends it proves or drops the end of the journal,
- * and whenever operations have left the backlog it gives segments back.
+ * Upkeep owns what is done when nothing else is: after a while without appends a checkpoint says where the journal ends, and
+ * whenever operations have left the backlog it gives segments back.
  *
- * - A frame that is the last one can't be told from a torn append when it is damaged. So either an empty frame follows it,
- *   or, once the tree has everything, a checkpoint says that it is not needed any more.
+ * - A frame that is the last one can't be told from a torn append when it is damaged, and nobody misses one that was cut
+ *   off, until a checkpoint has said how far the journal went. It also says what of it is not needed any more.
  * - Stuck operations that alone hold old segments back are written again at the end, under their revision.
  */
 import type { Backlog, Pending, PendingNamespace } from './backlog.js'
@@ -70,7 +70,7 @@ export class Upkeep {
 
   async recycle(): Promise<void> {
     const { journal, checkpointer } = this.#options
-    await journal.recycle(() => checkpointer.advance(journal.oldestNeeded))
+    await journal.recycle(() => checkpointer.advance(journal))
   }
 
   /** Writes everything in the backlog to the end of the journal again, in frames of bounded size. False: not all of it. */
@@ -111,14 +111,12 @@ export class Upkeep {
   }
 
   #idle(): void {
-    const { backlog, journal, checkpointer, commits } = this.#options
+    const { journal, checkpointer, commits } = this.#options
     if (this.#stopped || !commits.isIdle) return
-    if (backlog.count === 0) {
-      if (checkpointer.position.sequence === journal.end.sequence) return
-      this.#do(() => checkpointer.advance(journal.oldestNeeded))
-    } else if (!journal.isSealed) {
-      this.#do(() => commits.seal())
-    }
+    const isSaid =
+      checkpointer.position.sequence === journal.oldestNeeded.sequence &&
+      checkpointer.reached === journal.end.sequence
+    if (!isSaid) this.#do(() => checkpointer.advance(journal))
   }
 
   /**

@@ -14,7 +14,7 @@ import { OTHER_STORE_ID, STORE_ID, temporaryDirectory } from './journal-builder.
 
 function stateNumber(number: number): CheckpointState {
   const position = { segment: number, offset: number * 4096, sequence: number * 3, previousCrc: number * 5 }
-  return { clean: number % 2 === 0, ceiling: number * 1000, epoch: number, position }
+  return { clean: number % 2 === 0, ceiling: number * 1000, epoch: number, position, reached: number * 4 }
 }
 
 function newCheckpoint(state: CheckpointState = stateNumber(1)): string {
@@ -46,7 +46,8 @@ function observed(step: (call: string, number: number) => void): FileSystem {
 describe('a checkpoint file', () => {
   test('has the documented bytes', () => {
     const position = { segment: 2, offset: 2 ** 33, sequence: 2 ** 40 + 3, previousCrc: 0xfedcba98 }
-    const path = newCheckpoint({ clean: true, ceiling: 2 ** 32 + 6, epoch: 7, position })
+    const reached = 2 ** 41 + 4
+    const path = newCheckpoint({ clean: true, ceiling: 2 ** 32 + 6, epoch: 7, position, reached })
     const expected = [
       'a541433101000000',
       STORE_ID.replaceAll('-', ''),
@@ -57,12 +58,13 @@ describe('a checkpoint file', () => {
       '0000000002000000',
       '0300000000010000',
       '98badcfe',
+      '0400000000020000',
     ].join('')
     const bytes = readFileSync(path)
-    expect(bytes.toString('hex', 0, 76)).toBe(expected)
+    expect(bytes.toString('hex', 0, 84)).toBe(expected)
     expect(bytes.length).toBe(2 * SLOT_BYTES)
     expect(bytes.subarray(0, SLOT_BYTES).equals(bytes.subarray(SLOT_BYTES))).toBe(true)
-    expect(bytes.subarray(80, SLOT_BYTES).every((byte) => byte === 0)).toBe(true)
+    expect(bytes.subarray(88, SLOT_BYTES).every((byte) => byte === 0)).toBe(true)
   })
 
   test('returns any state unchanged', async () => {
@@ -79,6 +81,7 @@ describe('a checkpoint file', () => {
         sequence: integer,
         previousCrc: fc.nat({ max: 0xffffffff }),
       }),
+      reached: integer,
     })
     await fc.assert(
       fc.asyncProperty(state, async (given) => {
@@ -124,7 +127,7 @@ describe('a checkpoint file', () => {
       expect(open).toThrow(expect.objectContaining({ code: 'METADATA_CORRUPT', path, outcome: 'unchanged' }))
     }
     refused(OTHER_STORE_ID)
-    for (const bytes of ['', 'x', Buffer.alloc(2 * SLOT_BYTES), readFileSync(path).subarray(0, 79)]) {
+    for (const bytes of ['', 'x', Buffer.alloc(2 * SLOT_BYTES), readFileSync(path).subarray(0, 87)]) {
       writeFileSync(path, bytes)
       refused()
     }
@@ -160,8 +163,8 @@ describe('I1: a crash while a checkpoint is written', () => {
     const after = readFileSync(path)
     for (let cut = 0; cut <= 2 * SLOT_BYTES; cut += cut % SLOT_BYTES < 80 ? 1 : SLOT_BYTES - 80) {
       writeFileSync(path, Buffer.concat([after.subarray(0, cut), before.subarray(cut)]))
-      // What follows the 80 bytes in use is zeros, before and after.
-      expect(read(path), `cut at ${cut}`).toEqual(cut < 80 ? stateNumber(1) : stateNumber(2))
+      // What follows the 88 bytes in use is zeros, before and after.
+      expect(read(path), `cut at ${cut}`).toEqual(cut < 88 ? stateNumber(1) : stateNumber(2))
     }
   })
 

@@ -24,7 +24,7 @@ export class WrittenCheckpoint {
   #last: Promise<void> = Promise.resolve()
 
   constructor(state: Partial<CheckpointState> = {}) {
-    this.state = { clean: true, epoch: 0, ceiling: 0, position: START, ...state }
+    this.state = { clean: true, epoch: 0, ceiling: 0, position: START, reached: 1, ...state }
   }
 
   write(state: CheckpointState): Promise<void> {
@@ -80,7 +80,7 @@ export async function startCommitting(stuckKeysMax = 1000, segments = 1): Promis
     spares,
   )
   await journal.start()
-  await checkpointer.begin(journal.oldestNeeded)
+  await checkpointer.begin(journal)
   const backlog = new Backlog(() => 0)
   const failures: unknown[] = []
   const commits = new GroupCommit({

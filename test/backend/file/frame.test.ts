@@ -73,28 +73,21 @@ describe('the layout of a frame', () => {
     expect(bytes.subarray(expected.length).every((byte) => byte === 0)).toBe(true)
   })
 
-  test('marks a seal, which has no records', () => {
-    const { bytes, crc } = new FrameEncoder().seal({ ...PLACE, sealFrame: true })
+  test('may have no records', () => {
+    const { bytes, crc } = new FrameEncoder().seal(PLACE)
     const header = decodeHeader(Buffer.from(bytes), 0)
-    expect(header).toMatchObject({ sealFrame: true, recordCount: 0, bodyBytes: 0, bodyCrc: 0, crc })
+    expect(header).toMatchObject({ recordCount: 0, bodyBytes: 0, bodyCrc: 0, crc })
   })
 
   test('returns numbers up to 2^53 - 1 unchanged', () => {
     const integer = fc.maxSafeNat()
     const u32 = fc.nat({ max: 0xffffffff })
     fc.assert(
-      fc.property(
-        integer,
-        integer,
-        u32,
-        u32,
-        fc.boolean(),
-        (sequence, segment, offset, previousCrc, sealFrame) => {
-          const place = { sequence, segment, offset, previousCrc, sealFrame }
-          const { bytes, crc } = new FrameEncoder().seal({ ...place, storeId })
-          expect(decodeHeader(Buffer.from(bytes), 0)).toMatchObject({ ...place, crc })
-        },
-      ),
+      fc.property(integer, integer, u32, u32, (sequence, segment, offset, previousCrc) => {
+        const place = { sequence, segment, offset, previousCrc }
+        const { bytes, crc } = new FrameEncoder().seal({ ...place, storeId })
+        expect(decodeHeader(Buffer.from(bytes), 0)).toMatchObject({ ...place, crc })
+      }),
     )
   })
 

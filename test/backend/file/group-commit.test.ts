@@ -140,7 +140,6 @@ describe('failures', () => {
     expect(await made.commits.commit([planOf('d', written('k'))])).toMatchObject([
       { status: 'rejected', error: { code: 'STORE_FAILED' } },
     ])
-    expect(await made.commits.seal()).toBe(false)
     expect(
       await made.commits.carry(
         () => new FrameEncoder(),
@@ -249,16 +248,6 @@ describe('a full disk', () => {
 })
 
 describe('frames that are no commits', () => {
-  test('an empty frame seals the journal, once', async () => {
-    const made = await startCommitting()
-    expect(await made.commits.seal()).toBe(true)
-    expect(frames(made)).toEqual([])
-    await made.commits.commit([planOf('a', written('k'))])
-    expect(await made.commits.seal()).toBe(true)
-    expect(await made.commits.seal()).toBe(true)
-    expect(frames(made).map((records) => records.length)).toEqual([1, 0])
-  })
-
   test('what is carried is asked for when it is its turn, so that a commit before it is known', async () => {
     const made = await startCommitting()
     const seen: number[] = []

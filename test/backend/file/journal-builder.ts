@@ -66,24 +66,10 @@ export class JournalBuilder {
   }
 
   append(...records: CarriedRecord[]): Appended {
-    return this.#append(records, false)
-  }
-
-  seal(): Appended {
-    return this.#append([], true)
-  }
-
-  /** Changes the bytes of a segment file. */
-  damage(segment: number, change: (bytes: Buffer) => void): void {
-    change(this.#segments.get(segment) as Buffer)
-    this.#store(segment)
-  }
-
-  #append(records: readonly CarriedRecord[], sealFrame: boolean): Appended {
     this.#encoder.reset()
     for (const record of records) this.#encoder.addRecord(record)
     const storeId = storeIdBytes(this.#storeId)
-    const { bytes, crc } = this.#encoder.seal({ ...this.next, storeId, sealFrame })
+    const { bytes, crc } = this.#encoder.seal({ ...this.next, storeId })
     const { segment, offset, sequence } = this.next
     const file = this.#segments.get(segment)
     if (file === undefined || offset + bytes.length > file.length) throw new Error('begin a segment first')
@@ -93,6 +79,12 @@ export class JournalBuilder {
     const frame = { segment, offset, bytes: Buffer.from(bytes), records }
     this.appended.push(frame)
     return frame
+  }
+
+  /** Changes the bytes of a segment file. */
+  damage(segment: number, change: (bytes: Buffer) => void): void {
+    change(this.#segments.get(segment) as Buffer)
+    this.#store(segment)
   }
 
   #store(segment: number): void {

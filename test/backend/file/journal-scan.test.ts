@@ -57,11 +57,9 @@ function valueWithForgedFrames(key: string, segment: number, offset: number, blo
 
 describe('a whole journal', () => {
   test('is empty where nothing was ever written', () => {
-    const directory = temporaryDirectory()
-    expect(scan(directory).last).toEqual({ records: [], next: START, end: 'clean', corruptAt: null })
-    expect(scan(`${directory}/missing`).last.end).toBe('clean')
-    const prepared = startJournal()
-    expect(scan(prepared.directory).last).toMatchObject({ next: START, end: 'clean' })
+    const { directory } = startJournal(64 * KIB)
+    const end = { end: 'clean', segmentBytes: 64 * KIB, corruptAt: null } as const
+    expect(scan(directory).last).toEqual({ records: [], next: START, ...end })
   })
 
   test('gives its records in order, with the place of every value', () => {
@@ -193,6 +191,7 @@ describe('I1: a torn append', () => {
         records: [],
         next: behind,
         end: cut === 0 ? 'clean' : 'torn',
+        segmentBytes: 256 * KIB,
         corruptAt: null,
       })
     }
@@ -240,14 +239,6 @@ describe('I1: a torn append', () => {
     const { last } = scan(journal.directory)
     expect(last).toMatchObject({ end: 'torn', next: { segment: 2, offset: 0, sequence: 2 } })
   })
-
-  test('may be a seal', () => {
-    const journal = startJournal()
-    journal.append(write('a', '1'))
-    journal.seal()
-    damage(journal, 1, 50)
-    expect(scan(journal.directory)).toMatchObject({ records: [{}], last: { end: 'torn' } })
-  })
 })
 
 describe('I1: damage to what was acknowledged', () => {
@@ -274,13 +265,13 @@ describe('I1: damage to what was acknowledged', () => {
     }
   })
 
-  test('is found at the last frame too once a seal is behind it', () => {
+  test('is found at the last frame too once an empty one is behind it', () => {
     const journal = startJournal()
     journal.append(write('a', '1'))
     damage(journal, 0)
     expect(scan(journal.directory).last.end).toBe('torn')
     damage(journal, 0)
-    journal.seal()
+    journal.append()
     expect(scan(journal.directory)).toMatchObject({ records: [{}], last: { end: 'clean' } })
     damage(journal, 0)
     const corruptAt = { path: journal.path(1), offset: 0 }
@@ -318,8 +309,11 @@ describe('I1: damage to what was acknowledged', () => {
       corruptAt: { path: journal.path(1) },
     })
     unlinkSync(journal.path(3))
-    // Nothing is left that could tell; but frames before the position were in a file that is gone.
+    // Nothing is left that could tell; but the position is in a file that is gone.
     expect(scan(journal.directory, { from }).last).toMatchObject({ end: 'corrupt', corruptAt })
+    for (const directory of [journal.directory, `${journal.directory}/missing`]) {
+      expect(scan(directory).last).toMatchObject({ end: 'corrupt', corruptAt: { offset: 0 } })
+    }
   })
 
   test('is found if a whole frame does not link to the one before it', () => {

@@ -70,10 +70,10 @@ function frame(bytes = 1): FrameEncoder {
   return encoder
 }
 
-async function append(journal: Journal, encoder = frame(), isSeal = false): Promise<Appended> {
+async function append(journal: Journal, encoder = frame()): Promise<Appended> {
   expect(await journal.makeRoom(encoder.frameBytes, false)).toBeNull()
   let appended: Appended | null = null
-  await journal.append(encoder, isSeal, (found) => (appended = found))
+  await journal.append(encoder, (found) => (appended = found))
   return appended!
 }
 
@@ -138,7 +138,7 @@ describe('appending', () => {
     void watching.promise.then(() => seen.push(journal.oldestNeeded))
     const encoder = frame()
     await journal.makeRoom(encoder.frameBytes, false)
-    await journal.append(encoder, false, ({ segment }) => {
+    await journal.append(encoder, ({ segment }) => {
       segment.holders++
       watching.resolve()
     })
@@ -146,14 +146,10 @@ describe('appending', () => {
     expect(seen).toEqual([{ ...before, segment: 1 }])
   })
 
-  test('a seal is known as one until the next frame', async () => {
+  test('tells how long ago the last append was', async () => {
     const { journal } = given([spare(1)])
     await journal.start()
-    expect(journal.isSealed).toBe(true)
     await append(journal)
-    expect(journal.isSealed).toBe(false)
-    await append(journal, new FrameEncoder(), true)
-    expect(journal.isSealed).toBe(true)
     clock.nowMs += 7
     expect(journal.quietMs).toBe(7)
   })

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Backlog } from '../../../src/backend/file/backlog.js'
 import { readJournal } from '../../../src/backend/file/recovery.js'
+import { FIRST_SEGMENT_BYTES, SEGMENT_BYTES } from '../../../src/backend/file/segment.js'
 import type { JournalPosition, JournalRecord, ScanJournalAnswer } from '../../../src/backend/file/tasks.js'
 import { failureOf, refusal } from '../../../src/contract/observe.js'
 import { START, STORE_ID } from './journal-builder.js'
@@ -33,10 +34,16 @@ const window = (
   records: readonly JournalRecord[],
   sequence: number,
   end: ScanJournalAnswer['end'] = 'more',
-): ScanJournalAnswer => ({ records, next: position(sequence), end, corruptAt: null })
+): ScanJournalAnswer => ({
+  records,
+  next: position(sequence),
+  end,
+  segmentBytes: end === 'more' ? 0 : SEGMENT_BYTES,
+  corruptAt: null,
+})
 
-function read(runner: ScriptedRunner, backlog: Backlog) {
-  return readJournal(runner, '/journal', STORE_ID, START, backlog)
+function read(runner: ScriptedRunner, backlog: Backlog, reached = 1) {
+  return readJournal(runner, '/journal', STORE_ID, { position: START, reached }, backlog)
 }
 
 describe('reading the journal', () => {
@@ -76,6 +83,34 @@ describe('reading the journal', () => {
     const runner = windows([window([write('a', 1, 1)], 5), corrupt])
     const error = await refusal('JOURNAL_CORRUPT', () => read(runner, new Backlog(() => 0)))
     expect(error).toMatchObject({ path: '/journal/1', offset: 4096, outcome: 'unchanged' })
+  })
+
+  test('I1: a journal that ends before a frame that a checkpoint knew of has lost it', async () => {
+    for (const end of ['clean', 'torn'] as const) {
+      const answers = [window([write('a', 1, 1)], 5), window([], 5, end)]
+      await read(windows(answers), new Backlog(() => 0), 5)
+      const error = await refusal('JOURNAL_CORRUPT', () => read(windows(answers), new Backlog(() => 0), 6))
+      expect(error).toMatchObject({ path: '/journal/0000000000000001', offset: 0, outcome: 'unchanged' })
+    }
+  })
+
+  test('I1: a segment that is shorter than it was prepared has lost what was at its end', async () => {
+    const ended = (segmentBytes: number, offset: number): ScriptedRunner =>
+      windows([{ ...window([], 1, 'clean'), next: { ...START, offset }, segmentBytes }])
+    for (const bytes of [FIRST_SEGMENT_BYTES, SEGMENT_BYTES, SEGMENT_BYTES + 4096]) {
+      await read(ended(bytes, 4096), new Backlog(() => 0))
+    }
+    for (const [bytes, offset] of [
+      [0, 0],
+      [4096, 8192],
+      [FIRST_SEGMENT_BYTES - 4096, 4096],
+      [FIRST_SEGMENT_BYTES + 4096, 4096],
+      [SEGMENT_BYTES - 1, 4096],
+      [SEGMENT_BYTES + 1, 4096],
+    ] as const) {
+      const error = await refusal('JOURNAL_CORRUPT', () => read(ended(bytes, offset), new Backlog(() => 0)))
+      expect(error.offset).toBe(Math.min(bytes, offset))
+    }
   })
 
   test('what the worker can not read fails the opening', async () => {
