@@ -57,6 +57,7 @@ export class KeyState {
     this.head = null
     this.corruptMetadata = null
     this.deletedBy = by
+    this.foundRevision = false
   }
 
   /** What the conflict rules look at. Only for a key whose head was looked up. */

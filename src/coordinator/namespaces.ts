@@ -47,6 +47,7 @@ export class Namespaces {
     if (state === undefined) {
       state = new NamespaceState(name)
       this.#states.set(name, state)
+      this.#namespaces.set(state, NAMESPACE_BYTES)
     }
     state.used = true
     return state
@@ -100,6 +101,8 @@ export class Namespaces {
     state.exists = false
     state.names.clear()
     for (const key of state.keys.values()) {
+      // Who deleted a key before is still who changed it last.
+      if (key.head === null) continue
       key.setDeleted(null)
       this.dropValue(key)
     }
@@ -152,8 +155,9 @@ export class Namespaces {
     return key.length * 3 <= this.#keyBytesMax || utf8Length(key) <= this.#keyBytesMax
   }
 
+  /** A change that was found in the tree may have got a later revision than one that is acknowledged after it. */
   #changed(state: NamespaceState, revision: number): void {
-    state.lastRevision = revision
+    if (revision > state.lastRevision) state.lastRevision = revision
     if (revision > this.#revision) this.#revision = revision
     this.#namespaces.set(state, state.names.bytes + NAMESPACE_BYTES)
   }
@@ -166,7 +170,7 @@ export class Namespaces {
   }
 
   #release(state: NamespaceState): boolean {
-    if (state.users > 0 || this.#isInUse(state)) return false
+    if (state.users > 0 || state.load.status === 'loading' || this.#isInUse(state)) return false
     for (const key of state.keys.values()) if (key.pins > 0 || key.foundRevision) return false
     for (const key of state.keys.values()) {
       this.#values.delete(key)
