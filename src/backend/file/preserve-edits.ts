@@ -44,6 +44,9 @@ function isExplained(
   const { fs, directories, task } = run
   const { root, storeId } = task.context
   const found = readMetadata(fs, directories, root, task.namespace, key)
+  // A removal that a crash cut off may have come to the metadata first; what it has left goes with the rest.
+  const isRemoved = task.namespaceChange === 'remove' || task.namespaceChange === 'recreate'
+  if (isRemoved && found.status === 'none') return true
   const own = found.status === 'found' ? found.metadata.own : null
   const ours = own !== null && own.storeId === storeId && own.size === stat.size ? own : null
   if (ours !== null && timeFits(stat.mtimeMs, ours.writtenAtMs)) return true

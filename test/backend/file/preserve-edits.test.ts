@@ -31,6 +31,19 @@ function preserved(): Record<string, string> {
   return found
 }
 
+test('what a removal of the namespace had not come to when it was cut off is no edit by hand', () => {
+  tree.put('ns/a/k', 'of before the removal, its metadata is gone')
+  const operation = tree.write('a/k', 'new', { known: [known('new')] })
+  expect(materialize(nodeFileSystem, tree.task([operation], 'recreate'))).toEqual({
+    failures: [],
+    preserved: [],
+  })
+  expect(tree.text('ns/a/k')).toBe('new')
+  tree.put('ns/a/k', 'edited by hand')
+  const again = materialize(nodeFileSystem, tree.task([operation], 'recreate'))
+  expect(again.preserved, 'beside metadata it is one').toHaveLength(1)
+})
+
 const everyOperation = [
   ['a write', (key: string) => tree.write(key, 'new', { known: [known('new'), known('older')] })],
   ['a delete', (key: string) => tree.delete(key, [known('older')])],
