@@ -119,7 +119,8 @@ class Planner {
     this.#exists = false
     this.#removed = true
     this.#names.clear()
-    this.#keys.clear()
+    // Keys that were missing before keep who deleted them.
+    for (const [key, { revision }] of this.#keys) if (revision !== null) this.#keys.delete(key)
     return this.#units.push({ kind: 'remove' }) - 1
   }
 
@@ -145,7 +146,7 @@ class Planner {
   #key(state: KeyState): PlannedKey {
     const planned = this.#keys.get(state.key)
     if (planned !== undefined) return planned
-    if (this.#removed) return { ...MISSING, changedBy: null }
+    if (this.#removed) return { ...MISSING, changedBy: state.head === null ? state.deletedBy : null }
     const view = state.view()
     if (this.#view.isShared) this.#expected.set(state.key, view.revision)
     return {
