@@ -8,6 +8,7 @@ export default defineConfig({
   test: {
     environment: 'node',
     include: ['test/**/*.test.ts'],
+    setupFiles: ['test/helpers/fixed-seed.ts'],
     pool: 'forks',
     maxWorkers: 2,
     retry: 0,
