@@ -1,4 +1,5 @@
 /** Values on their way in and out: nobody outside may change what is inside, and the other way round. */
+import { types } from 'node:util'
 import type { Value } from './api.js'
 import { stateError } from './errors.js'
 import { typeName } from './messages.js'
@@ -24,21 +25,27 @@ export function takeValue(value: unknown, key: string, bytesMax: number): TakenV
       },
     )
   }
-  if (value instanceof Uint8Array) {
+  if (types.isUint8Array(value)) {
     checkSize(value.byteLength, key, bytesMax)
-    return { value: Uint8Array.prototype.slice.call(value), size: value.byteLength }
+    const copy = copyOf(value)
+    return { value: copy, size: copy.byteLength }
   }
   throw new TypeError(`a value must be a string or a Uint8Array, not ${typeName(value)}`)
 }
 
 /** The bytes of a value, as a copy. */
 export function bytesOf(value: Value): Uint8Array {
-  return typeof value === 'string' ? new TextEncoder().encode(value) : Uint8Array.prototype.slice.call(value)
+  return typeof value === 'string' ? new TextEncoder().encode(value) : copyOf(value)
 }
 
 /** The text of a value, or null if it is not UTF-8. */
 export function textOf(value: Value): string | null {
   return typeof value === 'string' ? value : decodeUtf8(value)
+}
+
+/** Plain bytes in a buffer of their own. `slice` would leave it to a subclass what a copy is. */
+function copyOf(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes)
 }
 
 function checkSize(size: number, key: string, max: number): void {
