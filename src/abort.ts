@@ -47,7 +47,7 @@ function listen(signal: AbortSignal): Listening {
   const callbacks = new Set<() => void>()
   const listener = (): void => {
     listening.delete(signal)
-    for (const callback of [...callbacks]) callback()
+    for (const callback of callbacks) callback()
   }
   const started = { callbacks, listener }
   listening.set(signal, started)
