@@ -53,6 +53,8 @@ export class NamespaceBacklog {
   readonly name: string
   change: PendingNamespace | null = null
   readonly entries = new Map<string, Pending>()
+  /** Of keys that a recovered removal dropped: the tree may still hold what they had. */
+  readonly knownBefore = new Map<string, KnownContent[]>()
   /** Of each directory, how many deletions below it are pending. */
   readonly #deletionsBelow = new Map<string, number>()
   /** A task of this namespace is running. */
@@ -189,14 +191,19 @@ export class Backlog {
     const removed = backlog?.change?.change !== 'create' ? (backlog?.change?.revision ?? -1) : -1
     if (revision < removed) return
     if (body.kind === 'create') return this.addCreate(namespace, revision, atMs, segmentOf(null))
-    if (body.kind === 'remove') return this.addRemove(namespace, revision, atMs, segmentOf(null))
+    if (body.kind === 'remove') {
+      for (const { key, known } of backlog?.entries.values() ?? []) {
+        if (known !== null) backlog!.knownBefore.set(key, known)
+      }
+      return this.addRemove(namespace, revision, atMs, segmentOf(null))
+    }
     const before = backlog?.entries.get(body.key)
     if (body.kind === 'superseded') {
       before?.known?.push({ size: body.size, crc: body.crc })
       return
     }
     if (before !== undefined && before.revision > revision) return
-    const known = before?.known ?? []
+    const known = before?.known ?? backlog?.knownBefore.get(body.key) ?? []
     if (body.kind === 'delete') {
       this.addDelete(namespace, { key: body.key, revision, atMs, segment: segmentOf(null) })
     } else {

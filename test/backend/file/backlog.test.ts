@@ -315,4 +315,19 @@ describe('what recovery adds', () => {
       ],
     })
   })
+
+  test('knows what a key had before its namespace was removed, which the tree may still hold', () => {
+    const records = [
+      write(1, 'k'),
+      record(2, { kind: 'remove' }),
+      record(3, { kind: 'create' }),
+      write(4, 'k'),
+    ]
+    expect(toTreeOperation(recover(records).find('n', 'k')!)).toMatchObject({
+      known: [
+        { size: 1, crc: 1 },
+        { size: 4, crc: 4 },
+      ],
+    })
+  })
 })
