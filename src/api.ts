@@ -2,6 +2,7 @@
  * The public types. Everything a user holds or passes is declared here; the modules that implement it import from
  * here, never the other way round.
  */
+import type { MessagePort } from 'node:worker_threads'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { AgentStateError } from './errors.js'
 import type { Backend } from './backend/backend.js'
@@ -99,6 +100,13 @@ export interface FileOpenOptions extends CommonOpenOptions {
   readonly workerUrl?: URL | undefined
   /** Permissions of what the store makes in a root. Default 0o600 and 0o700. */
   readonly mode?: FileModes | undefined
+  /**
+   * Keeps the store in a thread of its own, so that work in the opener's thread delays no other agent. The opener is then
+   * one connection among others; its `close` closes the store. Default false.
+   */
+  readonly ownThread?: boolean | undefined
+  /** The compiled entry of that thread, where a bundler has moved it. */
+  readonly threadUrl?: URL | undefined
 }
 
 export interface BackendOpenOptions extends CommonOpenOptions {
@@ -115,6 +123,16 @@ export interface CloseOptions extends Wait {
   readonly onProgress?: ((done: number, total: number) => void) | undefined
 }
 
+/** What the other side of a port may do. */
+export interface PortBounds {
+  /** Only these; a new namespace without a name can't be made then. Default: all. */
+  readonly namespaces?: readonly string[] | undefined
+  /** Nothing may be changed. Default false. */
+  readonly readOnly?: boolean | undefined
+  /** Writes as this one, always. Default: as whom it likes. */
+  readonly writer?: Writer | undefined
+}
+
 export interface Store extends AsyncDisposable {
   readonly state: 'open' | 'failed' | 'closed'
   readonly events: Events
@@ -127,9 +145,17 @@ export interface Store extends AsyncDisposable {
   namespaces(page?: Page): AsyncIterable<string>
   /** Deletes a namespace with all its keys; false if there was none. */
   remove(namespace: string, options?: Wait): Promise<boolean>
+  /**
+   * A port for another thread, where `connectStore(port)` gives this store, within the bounds. A connection can give on
+   * no more than it has. Close the port if it is not used.
+   */
+  createPort(bounds?: PortBounds): MessagePort
   /** Waits until the tree shows everything acknowledged so far; `TREE_STUCK` if a key's files can't be written. */
   flush(options?: Wait): Promise<void>
-  /** Finishes what was admitted, rejects the rest with `STORE_CLOSED`, flushes, releases the root. Idempotent. */
+  /**
+   * Finishes what was admitted, rejects the rest with `STORE_CLOSED`, flushes, releases the root. Idempotent. Of a
+   * connection: finishes what was asked through it and flushes; the store stays open.
+   */
   close(options?: CloseOptions): Promise<void>
 }
 
@@ -275,7 +301,7 @@ export interface EventMap {
   change: Change
   /** A file that was not written by the store was found; `preservedAs` names the copy kept of a hand edit. */
   external: { readonly namespace: string; readonly key: string; readonly preservedAs: string | null }
-  warning: { readonly code: string; readonly message: string }
+  warning: { readonly code: string; readonly message: string; readonly namespace?: string }
   failed: { readonly error: AgentStateError }
   /** What an unclean end had left behind; published once, in the first turn of the event loop after opening. */
   recovered: { readonly operations: number; readonly preserved: number }

@@ -10,10 +10,11 @@ import { BoundedIterator } from './bounded-iterator.js'
 import { checkFunction } from './check-options.js'
 import { checkFilter } from './options.js'
 
-type Type = keyof EventMap
+export type EventType = keyof EventMap
+type Type = EventType
 type Lagged = { readonly type: 'lagged'; readonly missed: number }
 
-const TYPES: ReadonlySet<string> = new Set<Type>([
+export const EVENT_TYPES: readonly EventType[] = [
   'conflict',
   'change',
   'external',
@@ -21,15 +22,32 @@ const TYPES: ReadonlySet<string> = new Set<Type>([
   'failed',
   'recovered',
   'closed',
-])
+]
+const TYPES: ReadonlySet<string> = new Set(EVENT_TYPES)
+
+/** Told of every subscription when it begins and when it ends, by a bus whose events come from elsewhere. */
+export interface Interest {
+  added(type: EventType, namespace: string | undefined): void
+  removed(type: EventType, namespace: string | undefined): void
+}
+
+interface OpenIterator {
+  readonly type: EventType
+  readonly namespace: string | undefined
+  end(): void
+  missed(count: number): void
+}
 
 export class EventBus implements Events {
   readonly #emitter = new EventEmitter<Record<Type, (event: unknown) => void>>()
-  readonly #iterators = new Set<{ end(): void }>()
+  readonly #iterators = new Set<OpenIterator>()
   readonly #bufferMax: number
+  readonly #interest: Interest | null
+  #ended = false
 
-  constructor(bufferMax: number) {
+  constructor(bufferMax: number, interest: Interest | null = null) {
     this.#bufferMax = bufferMax
+    this.#interest = interest
   }
 
   has(type: Type): boolean {
@@ -41,16 +59,33 @@ export class EventBus implements Events {
   }
 
   /** A warning reaches somebody: the subscribers, or the process. */
-  warn(code: string, message: string): void {
+  warn(code: string, message: string, namespace?: string): void {
     if (this.has('warning')) {
-      this.publish('warning', { code, message })
+      this.publish('warning', namespace === undefined ? { code, message } : { code, message, namespace })
     } else {
       process.emitWarning(message, { type: 'AgentStateWarning', code })
     }
   }
 
+  /**
+   * Events were dropped before they reached this bus. Iterators are given the count for their filter; callbacks can't be,
+   * so it becomes a warning.
+   */
+  lagged(type: EventType, missed: (namespace: string | undefined) => number): void {
+    let listeners = this.#emitter.listenerCount(type)
+    for (const iterator of [...this.#iterators]) {
+      if (iterator.type !== type) continue
+      listeners--
+      iterator.missed(missed(iterator.namespace))
+    }
+    if (listeners <= 0) return
+    const count = missed(undefined)
+    this.warn('EVENTS_LAGGED', `${count} '${type}' events were dropped, for they were not taken in time`)
+  }
+
   /** Ends all iterators; nothing is published afterwards. */
   end(): void {
+    this.#ended = true
     for (const iterator of [...this.#iterators]) iterator.end()
     this.#emitter.removeAllListeners()
   }
@@ -76,7 +111,17 @@ export class EventBus implements Events {
       return lagged
     }
     let unsubscribe = (): void => {}
-    const handle = { end: (): void => iterator.end() }
+    const handle: OpenIterator = {
+      type,
+      namespace: filter?.namespace,
+      end: () => iterator.end(),
+      missed: (count) => {
+        missed += count
+        if (iterator.isFull) return
+        const lagged = takeMissed()
+        if (lagged !== null) iterator.push(lagged)
+      },
+    }
     const iterator = new BoundedIterator<({ readonly type: T } & EventMap[T]) | Lagged>(
       this.#bufferMax,
       {
@@ -89,6 +134,10 @@ export class EventBus implements Events {
       filter?.signal,
     )
     if (filter?.signal?.aborted === true) return iterator
+    if (this.#ended) {
+      iterator.end()
+      return iterator
+    }
     this.#iterators.add(handle)
     const deliver = (event: EventMap[T]): void => {
       if (!iterator.isFull) {
@@ -107,14 +156,23 @@ export class EventBus implements Events {
     filter: Filter | undefined,
   ): () => void {
     const { namespace, signal } = filter ?? {}
-    if (signal?.aborted === true) return () => {}
+    if (signal?.aborted === true || this.#ended) return () => {}
+    let isOn = true
+    // One that unsubscribed while the event is being published still gets here.
     const listener = (event: unknown): void => {
+      if (!isOn) return
       const typed = event as EventMap[T]
       if (namespace !== undefined && 'namespace' in typed && typed.namespace !== namespace) return
       deliver(typed)
     }
     this.#emitter.on(type, listener)
-    const off = (): void => void this.#emitter.off(type, listener)
+    this.#interest?.added(type, namespace)
+    const off = (): void => {
+      if (!isOn) return
+      isOn = false
+      this.#emitter.off(type, listener)
+      this.#interest?.removed(type, namespace)
+    }
     const detach = signal === undefined ? null : onAbort(signal, off)
     return () => {
       off()
@@ -149,7 +207,11 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  try {
+    return error instanceof Error ? error.message : String(error)
+  } catch {
+    return 'what it threw has no text'
+  }
 }
 
 function checkType(type: unknown): asserts type is Type {

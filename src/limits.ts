@@ -32,6 +32,14 @@ export interface Limits {
   readonly seenKeysMax: number
   /** Changes kept in memory for `watch({ afterRevision })`. */
   readonly historyMax: number
+  /** Operations that a connection of another thread may have under way; further callers wait there. */
+  readonly connectionOperationsMax: number
+  /** Values under way to the store through one connection, and values under way from it. */
+  readonly connectionBytesMax: number
+  /** Watches of one connection. */
+  readonly connectionWatchesMax: number
+  /** Ports that are open at once of those made by `createPort` of one connection and of the connections it made so. */
+  readonly connectionPortsMax: number
 }
 
 const MIB = 1024 * 1024
@@ -53,6 +61,10 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   eventBufferMax: 10_000,
   seenKeysMax: 10_000,
   historyMax: 10_000,
+  connectionOperationsMax: 1024,
+  connectionBytesMax: 8 * MIB,
+  connectionWatchesMax: 1000,
+  connectionPortsMax: 100,
 })
 
 /** Fixed by the disk layout: a component plus `.json` must fit the usual 255 bytes of a file name. */

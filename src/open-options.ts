@@ -1,7 +1,7 @@
 /** What the options of `openStore` mean. */
 import type { FileModes, OpenOptions } from './api.js'
 import type { Backend } from './backend/backend.js'
-import { checkInteger, checkOptions, checkString, isPlainObject } from './check-options.js'
+import { checkBoolean, checkInteger, checkOptions, checkString, isPlainObject } from './check-options.js'
 import { DEFAULT_LIMITS, type Limits } from './limits.js'
 import { quoteText, typeName } from './messages.js'
 import { BASE_DEFAULTS, DEFAULTS_NAMES, mergeDefaults, type ResolvedDefaults } from './options.js'
@@ -25,6 +25,9 @@ export interface FileSettings {
   /** Null: the entry that comes with the package. */
   readonly workerUrl: URL | null
   readonly mode: FileModes
+  readonly ownThread: boolean
+  /** Null: the entry that comes with the package. */
+  readonly threadUrl: URL | null
 }
 
 export interface BackendSettings {
@@ -42,6 +45,8 @@ const FILE_OPEN: ReadonlySet<string> = new Set([
   'workers',
   'workerUrl',
   'mode',
+  'ownThread',
+  'threadUrl',
 ])
 const MODE: ReadonlySet<string> = new Set(['file', 'directory'])
 const LIMITS: ReadonlySet<string> = new Set(Object.keys(DEFAULT_LIMITS))
@@ -68,13 +73,16 @@ export function checkOpenOptions(options: OpenOptions): OpenSettings {
   if (options.root !== undefined && options.backend !== undefined) {
     throw new TypeError('openStore takes a root or a backend, not both')
   }
+  if (options.backend !== undefined && (options as { ownThread?: unknown }).ownThread === true) {
+    throw new TypeError('openStore: with ownThread a root is needed, for a backend stays in its thread')
+  }
   checkOptions(options, options.backend === undefined ? FILE_OPEN : BACKEND_OPEN, 'openStore')
   const defaults = mergeDefaults(BASE_DEFAULTS, options)
   const limits = resolveLimits(options.limits)
   if (options.backend !== undefined) {
     return { kind: 'backend', defaults, limits, backend: checkBackend(options.backend) }
   }
-  const { root, ownerWaitMs, workers, workerUrl, mode } = options
+  const { root, ownerWaitMs, workers, workerUrl, mode, ownThread, threadUrl } = options
   return {
     kind: 'file',
     defaults,
@@ -84,6 +92,8 @@ export function checkOpenOptions(options: OpenOptions): OpenSettings {
     workers: workers === undefined ? 2 : checkInteger(workers, 'workers', 1, WORKERS_MAX),
     workerUrl: workerUrl === undefined ? null : checkUrl(workerUrl, 'workerUrl'),
     mode: mode === undefined ? DEFAULT_MODE : checkMode(mode),
+    ownThread: ownThread === undefined ? false : checkBoolean(ownThread, 'ownThread'),
+    threadUrl: threadUrl === undefined ? null : checkUrl(threadUrl, 'threadUrl'),
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * A session: checks and encodes what its user passes, and asks the coordinator. It owns the user's defaults and the
- * memory of what was seen; there is nothing to close.
+ * A session: checks and encodes what its user passes, and asks the host: the coordinator, in this thread or another. It
+ * owns the user's defaults and the memory of what was seen; there is nothing to close.
  */
 import type {
   Defaults,
@@ -25,9 +25,6 @@ import type {
   Writer,
 } from './api.js'
 import { checkFunction } from './check-options.js'
-import type { Head } from './backend/backend.js'
-import type { Coordinator } from './coordinator/coordinator.js'
-import type { Found } from './coordinator/reader.js'
 import type { OperationResult, RequestedOperation } from './coordinator/request.js'
 import { SeenKeys } from './coordinator/seen-keys.js'
 import { stateError } from './errors.js'
@@ -44,33 +41,32 @@ import {
   resolveWriteOptions,
   type ResolvedDefaults,
 } from './options.js'
-import { pageOf } from './page.js'
 import { toOperations } from './operations.js'
+import type { FoundEntry, KnownHead, SessionHost } from './store-host.js'
 import { bytesOf, takeValue, textOf, type TakenValue } from './value.js'
-import { watch } from './watch.js'
 
 /** Entries that `entries()` reads ahead. */
 const READ_AHEAD = 16
 
 export interface SessionContext {
-  readonly coordinator: Coordinator
+  readonly host: SessionHost
   readonly namespace: string
   /** What handover documents name as the root. */
   readonly root: string
   readonly now: () => number
 }
 
-export class LocalSession implements Session {
+export class SessionHandle implements Session {
   readonly #context: SessionContext
-  readonly #coordinator: Coordinator
+  readonly #host: SessionHost
   readonly #defaults: ResolvedDefaults
   readonly #seen: SeenKeys | null
 
   constructor(context: SessionContext, defaults: ResolvedDefaults) {
     this.#context = context
-    this.#coordinator = context.coordinator
+    this.#host = context.host
     this.#defaults = defaults
-    this.#seen = defaults.writer === null ? null : new SeenKeys(context.coordinator.limits.seenKeysMax)
+    this.#seen = defaults.writer === null ? null : new SeenKeys(context.host.limits.seenKeysMax)
   }
 
   get namespace(): string {
@@ -82,7 +78,9 @@ export class LocalSession implements Session {
   }
 
   with(overrides: Defaults): Session {
-    return new LocalSession(this.#context, resolveDefaults(this.#defaults, overrides))
+    const defaults = resolveDefaults(this.#defaults, overrides)
+    this.#host.checkWriter(defaults.writer)
+    return new SessionHandle(this.#context, defaults)
   }
 
   async read(key: string, options?: Wait): Promise<string | null> {
@@ -117,13 +115,13 @@ export class LocalSession implements Session {
   async stat(key: string, options?: Wait): Promise<Stat | null> {
     const normalized = this.#key(key)
     const signal = this.#signal(options)
-    const head = await this.#coordinator.head(this.namespace, normalized, signal)
+    const head = await this.#host.head(this.namespace, normalized, signal)
     return head === null ? null : statOf(normalized, head)
   }
 
   async write(key: string, value: Value, options?: WriteOptions & If): Promise<WriteResult> {
     const normalized = this.#key(key)
-    const taken = takeValue(value, normalized, this.#coordinator.limits.valueBytesMax)
+    const taken = takeValue(value, normalized, this.#host.limits.valueBytesMax)
     return this.#write(normalized, taken, options)
   }
 
@@ -177,21 +175,20 @@ export class LocalSession implements Session {
     options?: WriteOptions,
   ): Promise<Results<O>> {
     const terms = resolveUpdateOptions(this.#defaults, options)
-    const { limits } = this.#coordinator
+    const { limits } = this.#host
     const requested = toOperations(operations, limits, (key) => this.#seen?.get(key))
     if (requested.operations.length === 0) {
-      this.#coordinator.checkOpen()
+      this.#host.checkOpen()
       return [] as unknown as Results<O>
     }
     const body = { kind: 'change' as const, operations: requested.operations, single: false, terms }
-    const answer = this.#coordinator.submit(this.namespace, body, requested.bytes, this.#seen, terms.signal)
+    const answer = this.#host.submit(this.namespace, body, requested.bytes, this.#seen, terms.signal)
     return (await answer) as unknown as Results<O>
   }
 
   async list(page?: Page): Promise<string[]> {
     checkPage(page)
-    const names = await this.#coordinator.names(this.namespace, page?.signal ?? this.#defaults.signal)
-    return pageOf(names, page)
+    return this.#host.list(this.namespace, page, page?.signal ?? this.#defaults.signal)
   }
 
   async *entries(page?: Page): AsyncGenerator<Entry, void> {
@@ -211,10 +208,8 @@ export class LocalSession implements Session {
 
   watch(options?: WatchOptions): AsyncIterable<WatchItem> {
     checkWatchOptions(options)
-    return watch(this.#coordinator, this.namespace, {
-      ...options,
-      signal: options?.signal ?? this.#defaults.signal,
-    })
+    const signal = options?.signal ?? this.#defaults.signal
+    return this.#host.watch(this.namespace, { ...options, signal })
   }
 
   async writeHandoff(
@@ -254,17 +249,17 @@ export class LocalSession implements Session {
     terms: ResolvedDefaults,
   ): Promise<OperationResult> {
     const body = { kind: 'change' as const, operations: [operation], single: true, terms }
-    const results = await this.#coordinator.submit(this.namespace, body, bytes, this.#seen, terms.signal)
+    const results = await this.#host.submit(this.namespace, body, bytes, this.#seen, terms.signal)
     return (results as readonly OperationResult[])[0]!
   }
 
   #update(
     key: string,
     options: WriteOptions | undefined,
-    decide: (found: Found | null) => Promise<Value | null | undefined>,
+    decide: (found: FoundEntry | null) => Promise<Value | null | undefined>,
   ): Promise<WriteResult | DeleteResult | null> {
     const terms = resolveUpdateOptions(this.#defaults, options)
-    return this.#coordinator.update(this.namespace, key, terms.signal, {
+    return this.#host.update(this.namespace, key, terms.signal, {
       decide: (found) => {
         this.#seen?.set(key, found === null ? null : found.head.revision)
         return decide(found)
@@ -273,7 +268,7 @@ export class LocalSession implements Session {
         const revision = found === null ? null : found.head.revision
         const conditions = { ifRevision: revision, seen: revision }
         if (value === null) return this.#submit({ kind: 'delete', key, ...conditions }, 0, terms)
-        const taken = takeValue(value, key, this.#coordinator.limits.valueBytesMax)
+        const taken = takeValue(value, key, this.#host.limits.valueBytesMax)
         return this.#submit({ kind: 'write', key, ...taken, ...conditions }, taken.size, terms)
       },
     })
@@ -292,12 +287,12 @@ export class LocalSession implements Session {
     }
   }
 
-  async #find(key: string, options: Wait | undefined): Promise<Found | null> {
-    return this.#coordinator.read(this.namespace, key, this.#signal(options))
+  async #find(key: string, options: Wait | undefined): Promise<FoundEntry | null> {
+    return this.#host.read(this.namespace, key, this.#signal(options))
   }
 
-  async #read(key: string, options: Wait | undefined): Promise<Found | null> {
-    const reading = this.#coordinator.read(this.namespace, key, this.#signal(options))
+  async #read(key: string, options: Wait | undefined): Promise<FoundEntry | null> {
+    const reading = this.#host.read(this.namespace, key, this.#signal(options))
     const found = reading instanceof Promise ? await reading : reading
     this.#seen?.set(key, found === null ? null : found.head.revision)
     return found
@@ -308,10 +303,10 @@ export class LocalSession implements Session {
   }
 
   #key(key: string): string {
-    return normalizeKey(key, this.#coordinator.limits.keyBytesMax)
+    return normalizeKey(key, this.#host.limits.keyBytesMax)
   }
 
-  #text(key: string, found: Found): string {
+  #text(key: string, found: FoundEntry): string {
     const text = textOf(found.value)
     if (text !== null) return text
     throw stateError('NOT_UTF8', `the value of key '${key}' is not UTF-8 text; readBytes() reads it`, {
@@ -321,12 +316,12 @@ export class LocalSession implements Session {
   }
 }
 
-function statOf(key: string, head: Head): Stat {
+function statOf(key: string, head: KnownHead): Stat {
   const { revision, writer, size, updatedAtMs, external } = head
   return { key, revision, writer, size, updatedAtMs, external }
 }
 
-function entryOf(key: string, { head, value }: Found): Entry {
+function entryOf(key: string, { head, value }: FoundEntry): Entry {
   return { ...statOf(key, head), value: bytesOf(value) }
 }
 

@@ -11,17 +11,28 @@ import { BoundedIterator } from './bounded-iterator.js'
 import type { Coordinator } from './coordinator/coordinator.js'
 import { AgentStateError, stateError } from './errors.js'
 
-type WatchIterable = AsyncIterableIterator<WatchItem, undefined>
+/** A watch that can also be ended from outside. */
+export interface WatchIterable extends AsyncIterableIterator<WatchItem, undefined> {
+  /** Ends after what is buffered. */
+  end(): void
+}
 
-export function watch(coordinator: Coordinator, namespace: string, options: WatchOptions): WatchIterable {
+/** `bufferMax`: changes that may wait to be taken. */
+export function watch(
+  coordinator: Coordinator,
+  namespace: string,
+  options: WatchOptions,
+  bufferMax: number,
+): WatchIterable {
   coordinator.checkOpen()
-  return new Watch(coordinator, namespace, options)
+  return new Watch(coordinator, namespace, options, bufferMax)
 }
 
 class Watch implements WatchIterable {
   readonly #coordinator: Coordinator
   readonly #namespace: string
   readonly #options: WatchOptions
+  readonly #bufferMax: number
   readonly #changes: BoundedIterator<WatchItem>
   readonly #front: AsyncGenerator<WatchItem, undefined>
   /** Revision of each key as it was put in front; not needed any more once a later change has come. */
@@ -35,12 +46,13 @@ class Watch implements WatchIterable {
   #wholeRevision = 0
   #unsubscribe: () => void = () => {}
 
-  constructor(coordinator: Coordinator, namespace: string, options: WatchOptions) {
+  constructor(coordinator: Coordinator, namespace: string, options: WatchOptions, bufferMax: number) {
     this.#coordinator = coordinator
     this.#namespace = namespace
     this.#options = options
+    this.#bufferMax = bufferMax
     this.#changes = new BoundedIterator<WatchItem>(
-      coordinator.limits.eventBufferMax,
+      bufferMax,
       { onClose: () => this.#unsubscribe() },
       options.signal,
     )
@@ -65,6 +77,10 @@ class Watch implements WatchIterable {
       this.#givenRevision = revision
       return item
     }
+  }
+
+  end(): void {
+    this.#changes.end()
   }
 
   async return(): Promise<IteratorResult<WatchItem, undefined>> {
@@ -109,7 +125,7 @@ class Watch implements WatchIterable {
     }
     if (prefix !== undefined && !change.key.startsWith(prefix)) return
     if (this.#changes.push({ type: 'change', ...change })) return
-    const max = this.#coordinator.limits.eventBufferMax
+    const max = this.#bufferMax
     this.#changes.fail(
       stateError('WATCH_OVERFLOW', `a watch of namespace '${this.#namespace}' fell ${max} changes behind`, {
         namespace: this.#namespace,

@@ -37,6 +37,8 @@ describe('checkOpenOptions', () => {
       workers: 2,
       workerUrl: null,
       mode: { file: 0o600, directory: 0o700 },
+      ownThread: false,
+      threadUrl: null,
     })
     expect(checkOpenOptions({ backend })).toEqual({
       kind: 'backend',
@@ -59,6 +61,8 @@ describe('checkOpenOptions', () => {
       workers: 64,
       workerUrl,
       mode: { file: 0o640, directory: 0o750 },
+      ownThread: true,
+      threadUrl: workerUrl,
     })
     expect(settings).toMatchObject({
       kind: 'file',
@@ -66,6 +70,8 @@ describe('checkOpenOptions', () => {
       ownerWaitMs: 1000,
       workers: 64,
       workerUrl,
+      ownThread: true,
+      threadUrl: workerUrl,
     })
     expect(settings).toMatchObject({ mode: { file: 0o640, directory: 0o750 } })
     expect(settings.limits.keyBytesMax).toBe(10)

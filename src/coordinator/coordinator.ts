@@ -6,31 +6,26 @@
  * - `update` takes a turn per key here, reads, and comes back as a conditional change (no lock is held meanwhile).
  * - I11: after `close` has begun every new call is refused, and every old one is answered before the backend closes.
  */
-import type { Change, DeleteResult, Value, WriteResult } from '../api.js'
+import type { Change, DeleteResult, Page, WatchOptions, WriteResult } from '../api.js'
 import { orAborted } from '../abort.js'
 import type { Backend, BackendHost, Head } from '../backend/backend.js'
 import { AgentStateError, stateError } from '../errors.js'
 import type { EventBus } from '../event-bus.js'
 import type { Limits } from '../limits.js'
+import { pageOf } from '../page.js'
+import type { HostState, StoreHost, UpdateStep } from '../store-host.js'
+import { compareUtf8 } from '../utf8.js'
+import { watch, type WatchIterable } from '../watch.js'
 import { Committer } from './committer.js'
 import { storeFailed } from './intake.js'
 import { Namespaces } from './namespaces.js'
 import { Publisher } from './publisher.js'
 import { Reader, type Found } from './reader.js'
-import { Request, type OperationResult, type RequestAnswer, type RequestBody } from './request.js'
+import { Request, type RequestAnswer, type RequestBody } from './request.js'
 import type { SeenKeys } from './seen-keys.js'
-import { UpdateTurns } from './update-turns.js'
+import { UpdateTurns, type Turn } from './update-turns.js'
 
-export type CoordinatorState = 'open' | 'failed' | 'closed'
-
-/** A change that an update wants to make of what it read; undefined: none. */
-export interface UpdateStep {
-  /** Called with what is there, and again if somebody else wrote before the change was made. */
-  decide(found: Found | null): Promise<Value | null | undefined>
-  submit(value: Value | null, found: Found | null): Promise<OperationResult>
-}
-
-export class Coordinator {
+export class Coordinator implements StoreHost {
   readonly limits: Limits
   readonly publisher: Publisher
   readonly #backend: Backend
@@ -38,7 +33,7 @@ export class Coordinator {
   readonly #reader: Reader
   readonly #committer: Committer
   readonly #updates = new UpdateTurns()
-  #state: CoordinatorState = 'open'
+  #state: HostState = 'open'
   #failure: AgentStateError | null = null
   #reads = 0
   #readsIdle: (() => void) | null = null
@@ -54,8 +49,18 @@ export class Coordinator {
     this.#committer = new Committer(backend, limits, this.#namespaces, this.publisher, this.#reader, now)
   }
 
-  get state(): CoordinatorState {
+  get state(): HostState {
     return this.#state
+  }
+
+  /** Aborts when `close` begins: nothing new is taken, and nobody gets a turn any more. */
+  get closing(): AbortSignal {
+    return this.#closing.signal
+  }
+
+  /** Keys that an update holds. */
+  get turnsHeld(): number {
+    return this.#updates.size
   }
 
   async open(): Promise<void> {
@@ -92,10 +97,19 @@ export class Coordinator {
   ): Promise<RequestAnswer> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) throw signal.reason
-      this.#checkWritable()
-      const request = new Request(body, bytes, seen, resolve, reject)
-      this.#committer.submit(this.#namespaces.get(namespace), request, signal)
+      this.enqueue(namespace, new Request(body, bytes, seen, resolve, reject), signal)
     })
+  }
+
+  /** As `submit`, for callers that keep the request. */
+  enqueue(namespace: string, request: Request, signal?: AbortSignal): void {
+    this.#checkWritable()
+    this.#committer.submit(this.#namespaces.get(namespace), request, signal)
+  }
+
+  /** Size of a key's value in bytes, if it is in memory. */
+  sizeOf(namespace: string, key: string): number | undefined {
+    return this.#namespaces.find(namespace)?.keys.get(key)?.head?.size
   }
 
   /** The value of a key as it is in memory, or a promise of it. */
@@ -129,9 +143,19 @@ export class Coordinator {
     return state.exists
   }
 
-  namespaces(signal: AbortSignal | undefined): Promise<readonly string[]> {
+  async list(namespace: string, page: Page | undefined, signal: AbortSignal | undefined): Promise<string[]> {
+    return pageOf(await this.names(namespace, signal), page)
+  }
+
+  async namespaces(page: Page | undefined, signal: AbortSignal | undefined): Promise<string[]> {
     this.#begin(signal)
-    return this.#reading(this.#backend.namespaces(), signal)
+    const names = await this.#reading(this.#backend.namespaces(), signal)
+    return pageOf([...names].sort(compareUtf8), page)
+  }
+
+  /** `bufferMax`: changes that may wait to be taken. */
+  watch(namespace: string, options: WatchOptions, bufferMax = this.limits.eventBufferMax): WatchIterable {
+    return watch(this, namespace, options, bufferMax)
   }
 
   /** Revision of the last change of the namespace. Only while it is pinned and loaded. */
@@ -161,7 +185,6 @@ export class Coordinator {
     }
   }
 
-  /** Runs an update in its turn: read, decide, write if nobody else did; else again. */
   update(
     namespace: string,
     key: string,
@@ -171,7 +194,7 @@ export class Coordinator {
     this.#begin(signal)
     this.#checkWritable()
     const closing = this.#closing.signal
-    return this.#updates.run(`${namespace}/${key}`, [signal, closing], async () => {
+    return this.#updates.run(turnKey(namespace, key), [signal, closing], async () => {
       for (;;) {
         const found = await this.read(namespace, key, signal)
         const value = await orAborted(step.decide(found), signal, closing)
@@ -183,6 +206,19 @@ export class Coordinator {
         }
       }
     })
+  }
+
+  /**
+   * Lines up for the turn of an update whose function runs elsewhere; `start` is called when it has come. Whoever asks
+   * gives it back with `leaveTurn`, and looks to `closing`.
+   */
+  enterTurn(namespace: string, key: string, parent: Turn | null, start: () => void): Turn {
+    this.#checkWritable()
+    return this.#updates.enter(turnKey(namespace, key), parent, start)
+  }
+
+  leaveTurn(turn: Turn): void {
+    this.#updates.leave(turn)
   }
 
   flush(signal: AbortSignal | undefined): Promise<void> {
@@ -205,6 +241,9 @@ export class Coordinator {
   checkOpen(): void {
     if (this.#state === 'closed') throw storeClosed()
   }
+
+  /** Here anybody may write as anybody. */
+  checkWriter(): void {}
 
   #begin(signal: AbortSignal | undefined): void {
     this.checkOpen()
@@ -234,6 +273,11 @@ export class Coordinator {
     read.then(done, done)
     return orAborted(read, signal)
   }
+}
+
+/** No namespace has a slash. */
+function turnKey(namespace: string, key: string): string {
+  return `${namespace}/${key}`
 }
 
 function storeClosed(): AgentStateError {

@@ -55,7 +55,7 @@ export class Intake {
       this.#mailboxes.set(state, mailbox)
     }
     const box = mailbox
-    if (signal !== undefined) request.listen(signal, () => this.#withdrawn(box))
+    request.wait(signal, () => this.#withdrawn(box))
     mailbox.add(request)
   }
 

@@ -114,13 +114,13 @@ export class Publisher {
       `key '${conflict.key}' in namespace '${conflict.namespace}' was last changed by '${previous}' ` +
       `and is now ${outcome} by '${current}'`
     if (this.events.has('warning')) {
-      this.events.publish('warning', { code: 'CONFLICT', message })
+      this.events.publish('warning', { code: 'CONFLICT', message, namespace: conflict.namespace })
       return
     }
     const identity = JSON.stringify([conflict.namespace, conflict.key, previous, current])
     if (this.#warned.has(identity)) return
     if (this.#warned.size >= WARNED_MAX) this.#warned.clear()
     this.#warned.add(identity)
-    this.events.warn('CONFLICT', message)
+    this.events.warn('CONFLICT', message, conflict.namespace)
   }
 }

@@ -156,6 +156,7 @@ export class Reader {
       this.#publisher.events.warn(
         'METADATA_CORRUPT',
         `the metadata of key '${key.key}' in namespace '${key.namespace.name}' can't be read: ${key.corruptMetadata}`,
+        key.namespace.name,
       )
     }
     if (head?.external === true) this.#publisher.external(key.namespace.name, key.key, null)

@@ -62,6 +62,7 @@ export class Request {
   readonly #resolve: (answer: RequestAnswer) => void
   readonly #reject: (error: unknown) => void
   #detach: (() => void) | null = null
+  #onWithdrawn: (() => void) | null = null
 
   constructor(
     body: RequestBody,
@@ -81,17 +82,24 @@ export class Request {
     return this.body.kind === 'change' ? this.body.operations.length : 1
   }
 
-  /** Withdraws the request when the signal aborts, until `seal`. */
-  listen(signal: AbortSignal, onWithdrawn: () => void): void {
-    this.#detach = onAbort(signal, () => {
-      this.withdrawn = true
-      this.reject(signal.reason)
-      onWithdrawn()
-    })
+  /** Until `seal` the request can be withdrawn: by a call, or by the signal when it aborts. */
+  wait(signal: AbortSignal | undefined, onWithdrawn: () => void): void {
+    this.#onWithdrawn = onWithdrawn
+    if (signal !== undefined) this.#detach = onAbort(signal, () => this.withdraw(signal.reason))
+  }
+
+  /** Rejects with the reason and changes nothing, unless it is too late for that. */
+  withdraw(reason: unknown): void {
+    const onWithdrawn = this.#onWithdrawn
+    if (onWithdrawn === null) return
+    this.withdrawn = true
+    this.reject(reason)
+    onWithdrawn()
   }
 
   /** From here on the request can't be withdrawn. */
   seal(): void {
+    this.#onWithdrawn = null
     this.#detach?.()
     this.#detach = null
   }

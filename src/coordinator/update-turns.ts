@@ -2,10 +2,12 @@
  * UpdateTurns owns who may run an `update` of a key: one at a time, in the order of the calls. The function of an update
  * may start updates of other keys; one that could never get its turn, because it waits for itself in the end, is refused
  * instead of waiting for ever (I11).
+ *
+ * `run` is for functions of this thread, which know the update that they are part of by their asynchronous context. For
+ * functions of other threads `enter` and `leave` hold the turn, and the update around is named.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { orAborted } from '../abort.js'
-import { Queue } from './queue.js'
 
 /** One update that has its turn or waits for it. */
 export class Turn {
@@ -14,28 +16,30 @@ export class Turn {
   readonly parent: Turn | null
   /** Updates started in this one's function that have not ended. */
   readonly children = new Set<Turn>()
-  isWaiting = false
+  /** Called when the turn has come. */
+  readonly start: () => void
+  state: 'waiting' | 'held' | 'over' = 'waiting'
 
-  constructor(key: string, parent: Turn | null) {
+  constructor(key: string, parent: Turn | null, start: () => void) {
     this.key = key
     this.parent = parent
+    this.start = start
   }
-}
-
-interface Waiter {
-  readonly turn: Turn
-  start(): void
-  withdrawn: boolean
 }
 
 interface Line {
   holder: Turn
-  readonly waiters: Queue<Waiter>
+  readonly waiting: Set<Turn>
 }
 
 export class UpdateTurns {
   readonly #lines = new Map<string, Line>()
   readonly #current = new AsyncLocalStorage<Turn>()
+
+  /** Keys of which an update has its turn. */
+  get size(): number {
+    return this.#lines.size
+  }
 
   /** Runs `fn` when it is the key's turn. `identity` is the same for the same key only. */
   async run<T>(
@@ -43,58 +47,54 @@ export class UpdateTurns {
     signals: readonly (AbortSignal | undefined)[],
     fn: () => Promise<T>,
   ): Promise<T> {
-    const parent = this.#current.getStore() ?? null
-    const turn = new Turn(identity, parent)
-    parent?.children.add(turn)
+    let start = (): void => {}
+    const turnCame = new Promise<void>((resolve) => (start = resolve))
+    const turn = this.enter(identity, this.#current.getStore() ?? null, start)
     try {
-      await this.#enter(turn, signals)
-      try {
-        return await this.#current.run(turn, fn)
-      } finally {
-        this.#leave(turn)
-      }
+      if (turn.state === 'waiting') await orAborted(turnCame, ...signals)
+      return await this.#current.run(turn, fn)
     } finally {
-      parent?.children.delete(turn)
+      this.leave(turn)
     }
   }
 
-  #enter(turn: Turn, signals: readonly (AbortSignal | undefined)[]): Promise<void> | void {
-    const line = this.#lines.get(turn.key)
-    if (line === undefined) {
-      this.#lines.set(turn.key, { holder: turn, waiters: new Queue() })
-      return
-    }
-    if (this.#waitsFor(line.holder, turn.parent)) {
+  /** Puts an update in line, and calls `start` when its turn has come, which may be at once. */
+  enter(key: string, parent: Turn | null, start: () => void): Turn {
+    const around = goingOn(parent)
+    const turn = new Turn(key, around, start)
+    const line = this.#lines.get(key)
+    if (line !== undefined && this.#waitsFor(line.holder, around)) {
       throw new TypeError(
-        turn.parent !== null && turn.parent.key === turn.key
+        around !== null && around.key === key
           ? 'update: the function of an update must not update the same key'
           : 'update: these nested updates wait for each other',
       )
     }
-    let start = (): void => {}
-    const turnCame = new Promise<void>((resolve) => (start = resolve))
-    const waiter: Waiter = { turn, withdrawn: false, start }
-    turn.isWaiting = true
-    line.waiters.push(waiter)
-    return orAborted(turnCame, ...signals).catch((reason: unknown) => {
-      waiter.withdrawn = true
-      // It may have come in the same moment: then it is passed on.
-      this.#leave(turn)
-      throw reason
-    })
+    around?.children.add(turn)
+    if (line === undefined) {
+      this.#lines.set(key, { holder: turn, waiting: new Set() })
+      begin(turn)
+    } else {
+      line.waiting.add(turn)
+    }
+    return turn
   }
 
-  #leave(turn: Turn): void {
+  /** Ends the turn, or the waiting for it. The next in line has its turn. */
+  leave(turn: Turn): void {
+    if (turn.state === 'over') return
+    turn.state = 'over'
+    turn.parent?.children.delete(turn)
     const line = this.#lines.get(turn.key)
-    if (line === undefined || line.holder !== turn) return
-    for (let next = line.waiters.shift(); next !== undefined; next = line.waiters.shift()) {
-      if (next.withdrawn) continue
-      line.holder = next.turn
-      next.turn.isWaiting = false
-      next.start()
+    if (line === undefined || line.waiting.delete(turn) || line.holder !== turn) return
+    const [next] = line.waiting
+    if (next === undefined) {
+      this.#lines.delete(turn.key)
       return
     }
-    this.#lines.delete(turn.key)
+    line.waiting.delete(next)
+    line.holder = next
+    begin(next)
   }
 
   /** Whether `holder` can't finish before one of the turns that enclose the asker does. */
@@ -109,10 +109,22 @@ export class UpdateTurns {
       if (looked.has(turn)) continue
       looked.add(turn)
       for (const child of turn.children) {
-        const line = child.isWaiting ? this.#lines.get(child.key) : undefined
+        const line = child.state === 'waiting' ? this.#lines.get(child.key) : undefined
         open.push(line?.holder ?? child)
       }
     }
     return false
   }
+}
+
+/** What was started in an update and outlived it is part of the update around that, if there is one. */
+function goingOn(turn: Turn | null): Turn | null {
+  let around = turn
+  while (around?.state === 'over') around = around.parent
+  return around
+}
+
+function begin(turn: Turn): void {
+  turn.state = 'held'
+  turn.start()
 }

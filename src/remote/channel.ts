@@ -1,0 +1,123 @@
+/**
+ * Channel owns one end of a port between threads: each side exposes one method through comlink and calls the other's. It
+ * keeps what comlink could not do: hostile messages don't reach comlink, a closed port is noticed (comlink alone would
+ * leave its calls pending for ever), and comlink's proxies are held as long as the channel (one that is collected would
+ * close the port).
+ *
+ * - The answer to `send` says no more than that the other side has taken the batch; it stays out when the port closes.
+ * - Nothing in here keeps a thread alive unless `ref` was called.
+ */
+import type { MessagePort } from 'node:worker_threads'
+import { expose, releaseProxy, transfer, wrap, type Endpoint } from 'comlink'
+import { refusal, siftMessage } from './comlink-message.js'
+
+/** What travels in one message: values in a row, and the bytes that belong to them. */
+export type Batch = readonly [
+  list: unknown[],
+  packed: Uint8Array | null,
+  large: ArrayBuffer[],
+  ports: MessagePort[],
+]
+
+export interface ChannelEvents {
+  /** A batch has come. What it throws is told to the other side. */
+  received(batch: unknown): void
+  /** The port was closed, by either side or because a thread has ended. Called once, not after `close`. */
+  closed(): void
+}
+
+type Listener = (event: { readonly data: unknown }) => void
+type Method = (batch: Batch) => Promise<void>
+type Remote = Method & { [releaseProxy](): void }
+
+/** So many refused messages, and the port is closed. */
+const REFUSALS_MAX = 1000
+
+export class Channel {
+  readonly #port: MessagePort
+  readonly #events: ChannelEvents
+  readonly #methods: ReadonlySet<string>
+  readonly #remote: Remote
+  readonly #send: Remote
+  #onCall: Listener = () => {}
+  #onAnswer: Listener = () => {}
+  #refusals = 0
+  #isOpen = true
+
+  /** `exposes` is the method of this side, `calls` that of the other. */
+  constructor(port: MessagePort, exposes: string, calls: string, events: ChannelEvents) {
+    this.#port = port
+    this.#events = events
+    this.#methods = new Set([exposes])
+    // Without a prototype there is nothing else to be found.
+    const exposed = Object.assign(Object.create(null) as object, {
+      [exposes]: (batch: unknown) => events.received(batch),
+    })
+    expose(
+      exposed,
+      this.#endpoint((listener) => (this.#onCall = listener)),
+    )
+    this.#remote = wrap(this.#endpoint((listener) => (this.#onAnswer = listener))) as unknown as Remote
+    this.#send = (this.#remote as unknown as Record<string, Remote>)[calls]!
+    port.addEventListener('message', (event) => this.#received((event as unknown as { data: unknown }).data))
+    port.addEventListener('messageerror', () => this.#lost())
+    port.addEventListener('close', () => this.#lost())
+    port.unref()
+  }
+
+  /** Resolves when the other side has taken the batch. */
+  send(batch: Batch): Promise<void> {
+    const [, packed, large, ports] = batch
+    const moved: (ArrayBuffer | MessagePort)[] = [...large, ...ports]
+    if (packed !== null) moved.push(packed.buffer as ArrayBuffer)
+    return this.#send(moved.length === 0 ? batch : transfer(batch, moved as never))
+  }
+
+  ref(): void {
+    if (this.#isOpen) this.#port.ref()
+  }
+
+  unref(): void {
+    if (this.#isOpen) this.#port.unref()
+  }
+
+  /** What was sent before still arrives. */
+  close(): void {
+    if (!this.#isOpen) return
+    this.#isOpen = false
+    this.#port.close()
+    this.#onCall = () => {}
+    this.#onAnswer = () => {}
+    // Nothing is sent any more: this only takes the proxies from comlink's books.
+    this.#send[releaseProxy]()
+    this.#remote[releaseProxy]()
+  }
+
+  #endpoint(listen: (listener: Listener) => void): Endpoint {
+    return {
+      postMessage: (message: unknown, moved?: readonly unknown[]) => {
+        if (this.#isOpen) this.#port.postMessage(message, moved as never)
+      },
+      addEventListener: (_type: string, listener: unknown) => listen(listener as Listener),
+      removeEventListener: () => {},
+    }
+  }
+
+  #received(data: unknown): void {
+    const sifted = siftMessage(data, this.#methods)
+    if (sifted.kind === 'call') {
+      this.#onCall({ data: sifted.message })
+    } else if (sifted.kind === 'answer') {
+      this.#onAnswer({ data: sifted.message })
+    } else {
+      if (sifted.id !== null) this.#port.postMessage(refusal(sifted.id, sifted.reason))
+      if (++this.#refusals >= REFUSALS_MAX) this.#lost()
+    }
+  }
+
+  #lost(): void {
+    if (!this.#isOpen) return
+    this.close()
+    this.#events.closed()
+  }
+}

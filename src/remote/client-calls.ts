@@ -1,0 +1,189 @@
+/**
+ * ClientCalls owns what callers of this thread have asked the host for, until it is answered. A connection has so many
+ * credits; calls for which there are none wait here, in order (I9).
+ *
+ * - A call that was not sent can be given up at once. A change that was sent is asked to be withdrawn, and its true outcome
+ *   delivered; the answers to other calls are let pass.
+ * - I11: when the connection is lost, every call is answered: `DISCONNECTED` where nothing was changed for sure,
+ *   `OUTCOME_UNKNOWN` for a change that was sent and not answered.
+ */
+import { onAbort } from '../abort.js'
+import { Queue } from '../coordinator/queue.js'
+import type { RequestedOperation } from '../coordinator/request.js'
+import type { SeenKeys } from '../coordinator/seen-keys.js'
+import { stateError } from '../errors.js'
+import type { Limits } from '../limits.js'
+
+/** What a call is. */
+export interface Asked {
+  /** Credits that it takes. */
+  readonly operations: number
+  readonly bytes: number
+  readonly kind: 'change' | 'turn' | 'other'
+  readonly namespace?: string
+  /** Of a change: what its results are for. */
+  readonly change?: { readonly operations: readonly RequestedOperation[]; readonly seen: SeenKeys | null }
+  /** Puts it into the next batch. */
+  write(id: number): void
+}
+
+export interface Call {
+  asked: Asked
+  state: 'waiting' | 'sent' | 'given-up'
+  id: number
+  /** Why its caller has given it up. */
+  reason: unknown
+  detach: () => void
+  resolve(answer: unknown): void
+  reject(error: unknown): void
+}
+
+export class ClientCalls {
+  readonly #limits: Limits
+  /** Tells the host that a call was given up. */
+  readonly #onAbort: (id: number) => void
+  /** Whether anything is under way has changed. */
+  readonly #onActive: (isActive: boolean) => void
+  readonly #sent = new Map<number, Call>()
+  readonly #waiting = new Queue<Call>()
+  #lastId = 0
+  #operations = 0
+  #bytes = 0
+  readonly #idle: (() => void)[] = []
+
+  constructor(limits: Limits, onAbort: (id: number) => void, onActive: (isActive: boolean) => void) {
+    this.#limits = limits
+    this.#onAbort = onAbort
+    this.#onActive = onActive
+  }
+
+  /** Ids grow in the order in which they are sent. */
+  nextId(): number {
+    return ++this.#lastId
+  }
+
+  ask<T>(asked: Asked, signal: AbortSignal | undefined): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (signal?.aborted === true) throw signal.reason
+      const call: Call = {
+        asked,
+        state: 'waiting',
+        id: 0,
+        reason: undefined,
+        detach: () => {},
+        resolve,
+        reject,
+      }
+      if (this.#isIdle) this.#onActive(true)
+      if (asked.operations === 0 || (this.#waiting.length === 0 && this.#hasCredits(asked))) this.#send(call)
+      else this.#waiting.push(call)
+      if (signal !== undefined) call.detach = onAbort(signal, () => this.#giveUp(call, signal.reason))
+    })
+  }
+
+  /** The call that is answered; undefined if nobody waits for the answer any more. */
+  answered(id: number): Call | undefined {
+    const call = this.#sent.get(id)
+    if (call === undefined) return undefined
+    this.#sent.delete(id)
+    this.#operations -= call.asked.operations
+    this.#bytes -= call.asked.bytes
+    call.detach()
+    this.#sendWaiting()
+    this.#settleIfIdle()
+    return call.state === 'given-up' ? undefined : call
+  }
+
+  /** The call with an interim answer. */
+  find(id: number): Call | undefined {
+    return this.#sent.get(id)
+  }
+
+  /** Nobody waits for a turn any more. */
+  giveUpTurns(reason: unknown): void {
+    for (const call of [...this.#sent.values()]) {
+      if (call.asked.kind === 'turn' && call.state === 'sent') this.#giveUp(call, reason)
+    }
+  }
+
+  whenIdle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#idle.push(resolve)
+      this.#settleIfIdle()
+    })
+  }
+
+  /** Rejects everything. `hasAnswered`: the host has answered all that had reached it. */
+  lost(hasAnswered: boolean, disconnected: () => Error): void {
+    const calls = [...this.#sent.values()]
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) calls.push(next)
+    this.#sent.clear()
+    this.#operations = 0
+    this.#bytes = 0
+    for (const call of calls) {
+      call.detach()
+      if (call.state === 'given-up') continue
+      const isUnknown = call.state === 'sent' && call.asked.kind === 'change' && !hasAnswered
+      call.reject(isUnknown ? outcomeUnknown(call.asked.namespace, disconnected()) : disconnected())
+    }
+    this.#settleIfIdle()
+  }
+
+  get #isIdle(): boolean {
+    return this.#sent.size === 0 && this.#waiting.length === 0
+  }
+
+  /** Something is always let through, so that no call can wait for ever. */
+  #hasCredits({ operations, bytes }: Asked): boolean {
+    const { connectionOperationsMax, connectionBytesMax } = this.#limits
+    return (
+      (this.#operations === 0 || this.#operations + operations <= connectionOperationsMax) &&
+      (this.#bytes === 0 || bytes === 0 || this.#bytes + bytes <= connectionBytesMax)
+    )
+  }
+
+  #send(call: Call): void {
+    call.state = 'sent'
+    call.id = this.nextId()
+    this.#operations += call.asked.operations
+    this.#bytes += call.asked.bytes
+    this.#sent.set(call.id, call)
+    call.asked.write(call.id)
+  }
+
+  #sendWaiting(): void {
+    for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
+      if (next.state !== 'given-up' && !this.#hasCredits(next.asked)) return
+      this.#waiting.shift()
+      if (next.state !== 'given-up') this.#send(next)
+    }
+  }
+
+  #giveUp(call: Call, reason: unknown): void {
+    call.reason = reason
+    if (call.state === 'sent') {
+      if (call.asked.kind !== 'other') this.#onAbort(call.id)
+      if (call.asked.kind === 'change') return
+    } else {
+      // In line it keeps its place, but nothing of what it would have sent.
+      call.asked = NOTHING
+    }
+    call.state = 'given-up'
+    call.reject(reason)
+    this.#sendWaiting()
+    this.#settleIfIdle()
+  }
+
+  #settleIfIdle(): void {
+    if (!this.#isIdle) return
+    this.#onActive(false)
+    for (const resolve of this.#idle.splice(0)) resolve()
+  }
+}
+
+const NOTHING: Asked = { operations: 0, bytes: 0, kind: 'other', write: () => {} }
+
+function outcomeUnknown(namespace: string | undefined, cause: Error): Error {
+  const message = 'the connection was lost before the change was answered: it may or may not have been made'
+  return stateError('OUTCOME_UNKNOWN', message, { namespace, revision: null, cause })
+}

@@ -1,0 +1,117 @@
+/** Reads what the host delivers, entry by entry, and hands it to the connection. The layout is in wire.ts. */
+import type { DeleteResult, EventMap, WatchItem, WriteResult, Conflict } from '../api.js'
+import type { EventType } from '../event-bus.js'
+import type { FoundEntry, KnownHead } from '../store-host.js'
+import { BatchReader, MalformedBatch } from './batch-reader.js'
+import { decodeError, type EncodedError } from './encode-error.js'
+import { ANSWER } from './wire.js'
+
+/** One result as it travels; the key is known on this side. */
+export type SentResult = Omit<WriteResult, 'key'> | Omit<DeleteResult, 'key'>
+
+export interface ClientInbox {
+  /** An answer that fits any call: a truth, nothing, null for what is missing, an entry, a head. */
+  answered(id: number, answer: boolean | undefined | null | FoundEntry | KnownHead | readonly string[]): void
+  /** How many results the change with this id has. */
+  countOf(id: number): number
+  changed(id: number, results: readonly SentResult[]): void
+  failed(id: number, error: Error): void
+  withdrawn(id: number): void
+  progress(id: number, done: number, total: number): void
+  watchItem(id: number, item: WatchItem): void
+  watchEnd(id: number, error: Error | null): void
+  event(type: EventType, event: EventMap[EventType]): void
+  lagged(type: EventType, total: number, byNamespace: ReadonlyMap<string, number>): void
+  storeFailed(error: Error): void
+  storeClosed(flushed: boolean): void
+}
+
+export function takeDelivery(batch: unknown, inbox: ClientInbox): void {
+  const reader = new BatchReader(batch)
+  while (!reader.isAtEnd) takeEntry(reader, inbox)
+}
+
+function takeEntry(reader: BatchReader, inbox: ClientInbox): void {
+  switch (reader.next()) {
+    case ANSWER.WRITTEN:
+      return inbox.changed(reader.id(), [
+        { revision: reader.integer(0, Number.MAX_SAFE_INTEGER), conflict: null },
+      ])
+    case ANSWER.CHANGED: {
+      const id = reader.id()
+      const results: SentResult[] = []
+      for (let count = inbox.countOf(id); count > 0; count--) results.push(takeResult(reader))
+      return inbox.changed(id, results)
+    }
+    case ANSWER.FOUND: {
+      const id = reader.id()
+      const head = takeHead(reader)
+      return inbox.answered(id, { head, value: reader.value(head.size) })
+    }
+    case ANSWER.HEAD_FOUND:
+      return inbox.answered(reader.id(), takeHead(reader))
+    case ANSWER.MISSING:
+      return inbox.answered(reader.id(), null)
+    case ANSWER.NAMES:
+      return inbox.answered(reader.id(), takeNames(reader))
+    case ANSWER.YES:
+      return inbox.answered(reader.id(), true)
+    case ANSWER.NO:
+      return inbox.answered(reader.id(), false)
+    case ANSWER.DONE:
+      return inbox.answered(reader.id(), undefined)
+    case ANSWER.FAILED:
+      return inbox.failed(reader.id(), takeError(reader))
+    case ANSWER.WITHDRAWN:
+      return inbox.withdrawn(reader.id())
+    default:
+      throw new MalformedBatch('there is no such answer')
+    case ANSWER.PROGRESS:
+      return inbox.progress(reader.id(), reader.next() as number, reader.next() as number)
+    case ANSWER.WATCH_ITEM:
+      return inbox.watchItem(reader.id(), reader.next() as WatchItem)
+    case ANSWER.WATCH_END: {
+      const id = reader.id()
+      const error = reader.next() as EncodedError | null
+      return inbox.watchEnd(id, error === null ? null : decodeError(error))
+    }
+    case ANSWER.EVENT:
+      return inbox.event(reader.next() as EventType, reader.next() as EventMap[EventType])
+    case ANSWER.LAGGED:
+      return inbox.lagged(
+        reader.next() as EventType,
+        reader.next() as number,
+        new Map(reader.next() as [string, number][]),
+      )
+    case ANSWER.STORE_FAILED:
+      return inbox.storeFailed(takeError(reader))
+    case ANSWER.CLOSED:
+      return inbox.storeClosed(reader.flag())
+  }
+}
+
+function takeResult(reader: BatchReader): SentResult {
+  const deleted = reader.next() as boolean | null
+  const revision = reader.next() as number | null
+  const conflict = reader.next() as Conflict | null
+  if (deleted === null) return { revision: revision!, conflict }
+  return { deleted, revision, conflict }
+}
+
+function takeHead(reader: BatchReader): KnownHead {
+  const revision = reader.integer(0, Number.MAX_SAFE_INTEGER)
+  const size = reader.integer(0, Number.MAX_SAFE_INTEGER)
+  const updatedAtMs = reader.next() as number
+  const external = reader.flag()
+  return { revision, size, updatedAtMs, external, writer: reader.writer() }
+}
+
+function takeNames(reader: BatchReader): readonly string[] {
+  const names: string[] = []
+  for (const text of reader.next() as readonly string[]) for (const name of text.split('\0')) names.push(name)
+  return names
+}
+
+function takeError(reader: BatchReader): Error {
+  return decodeError(reader.next() as EncodedError)
+}

@@ -1,0 +1,119 @@
+/** How the host says things to a connection; the layout is in wire.ts. */
+import type { WatchItem } from '../api.js'
+import type { OperationResult, RequestedOperation } from '../coordinator/request.js'
+import type { FoundEntry, KnownHead } from '../store-host.js'
+import { encodeError } from './encode-error.js'
+import { sizeOf, type ReadAnswers } from './host-reads.js'
+import type { WatchAnswers } from './host-watches.js'
+import type { InFlight } from './in-flight.js'
+import type { Outbox } from './outbox.js'
+import { ANSWER } from './wire.js'
+
+/** Names in one text: no name has a NUL. */
+const NAMES_PER_TEXT = 10_000
+
+export class HostAnswers implements ReadAnswers, WatchAnswers {
+  readonly #outbox: Outbox
+  readonly #inFlight: InFlight
+
+  constructor(outbox: Outbox, inFlight: InFlight) {
+    this.#outbox = outbox
+    this.#inFlight = inFlight
+  }
+
+  failed(id: number, error: unknown): void {
+    if (this.#inFlight.answered(id)) this.#say(ANSWER.FAILED, id, encodeError(error))
+  }
+
+  withdrawn(id: number): void {
+    if (this.#inFlight.answered(id)) this.#say(ANSWER.WITHDRAWN, id)
+  }
+
+  truth(id: number, truth: boolean): void {
+    if (this.#inFlight.answered(id)) this.#say(truth ? ANSWER.YES : ANSWER.NO, id)
+  }
+
+  done(id: number): void {
+    if (this.#inFlight.answered(id)) this.#say(ANSWER.DONE, id)
+  }
+
+  changed(id: number, operations: readonly RequestedOperation[], results: readonly OperationResult[]): void {
+    if (!this.#inFlight.answered(id) || this.#outbox.isClosed) return
+    const [first] = results
+    if (results.length === 1 && operations[0]!.kind === 'write' && first!.conflict === null) {
+      this.#say(ANSWER.WRITTEN, id, first!.revision)
+      return
+    }
+    const { writer } = this.#outbox
+    writer.push(ANSWER.CHANGED, id)
+    for (const result of results) {
+      writer.push('deleted' in result ? result.deleted : null, result.revision, result.conflict)
+    }
+    this.#outbox.schedule()
+  }
+
+  found(id: number, found: FoundEntry | null): void {
+    if (!this.#inFlight.answered(id) || this.#outbox.isClosed) return
+    if (found === null) {
+      this.#say(ANSWER.MISSING, id)
+      return
+    }
+    const size = sizeOf(found)
+    this.#head(ANSWER.FOUND, id, found.head, size)
+    this.#outbox.writer.pushValue(found.value, size)
+    this.#outbox.load.answerBytes += size
+  }
+
+  head(id: number, head: KnownHead | null): void {
+    if (!this.#inFlight.answered(id) || this.#outbox.isClosed) return
+    if (head === null) this.#say(ANSWER.MISSING, id)
+    else this.#head(ANSWER.HEAD_FOUND, id, head, head.size)
+  }
+
+  names(id: number, names: readonly string[]): number {
+    if (!this.#inFlight.answered(id) || this.#outbox.isClosed) return 0
+    const texts: string[] = []
+    let length = 0
+    for (let start = 0; start < names.length; start += NAMES_PER_TEXT) {
+      const text = names.slice(start, start + NAMES_PER_TEXT).join('\0')
+      length += text.length
+      texts.push(text)
+    }
+    this.#say(ANSWER.NAMES, id, texts)
+    this.#outbox.load.answerBytes += length
+    return length
+  }
+
+  item(id: number, item: WatchItem): void {
+    this.#say(ANSWER.WATCH_ITEM, id, item)
+  }
+
+  end(id: number, failure: { readonly error: unknown } | null): void {
+    this.#say(ANSWER.WATCH_END, id, failure === null ? null : encodeError(failure.error))
+  }
+
+  progress(id: number, done: number, total: number): void {
+    this.#say(ANSWER.PROGRESS, id, done, total)
+  }
+
+  storeFailed(error: unknown): void {
+    this.#say(ANSWER.STORE_FAILED, encodeError(error))
+  }
+
+  closed(flushed: boolean): void {
+    this.#say(ANSWER.CLOSED, flushed)
+  }
+
+  #head(kind: number, id: number, head: KnownHead, size: number): void {
+    const { writer } = this.#outbox
+    writer.push(kind, id, head.revision, size, head.updatedAtMs, head.external)
+    writer.pushWriter(head.writer)
+    this.#outbox.schedule()
+  }
+
+  #say(...values: readonly unknown[]): void {
+    if (this.#outbox.isClosed) return
+    this.#outbox.writer.push(...values)
+    this.#outbox.schedule()
+  }
+}

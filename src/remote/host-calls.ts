@@ -1,0 +1,324 @@
+/**
+ * HostCalls takes the calls of one connection out of its batches and has them done. Whoever sends them may be hostile: the
+ * shape of a call is checked while it is read, its content as a session would check it, and its bounds last.
+ */
+import type { Page } from '../api.js'
+import { Request, type RequestAnswer, type RequestBody } from '../coordinator/request.js'
+import type { EventType } from '../event-bus.js'
+import { EVENT_TYPES } from '../event-bus.js'
+import { validateNamespace } from '../namespace.js'
+import { pageOf } from '../page.js'
+import { MalformedBatch, type BatchReader } from './batch-reader.js'
+import { allowsNamespace, checkNamespace, checkWritable, narrowBounds } from './bounds.js'
+import type { HostAnswers } from './host-answers.js'
+import type { ConnectionRights, HostContext } from './host-context.js'
+import type { HostEvents } from './host-events.js'
+import { checkKey, readOperations } from './host-operations.js'
+import type { HostReads } from './host-reads.js'
+import { HostTerms } from './host-terms.js'
+import type { HostTurns } from './host-turns.js'
+import type { HostWatches } from './host-watches.js'
+import type { InFlight } from './in-flight.js'
+import { CALL, EVENT_WINDOW, TERMS_SLOTS } from './wire.js'
+
+export interface CallParts {
+  readonly answers: HostAnswers
+  readonly inFlight: InFlight
+  readonly reads: HostReads
+  readonly events: HostEvents
+  readonly watches: HostWatches
+  readonly turns: HostTurns
+  /** The other side wants to go, or, if it owns the store, to close it. */
+  close(id: number, flush: boolean): void
+}
+
+/** Why a request is withdrawn whose caller has given up. */
+const ABORTED = Symbol('aborted')
+
+const NAMESPACES_MAX = 10_000
+const KNOWN_NAMESPACES_MAX = 1000
+const TOKEN_LENGTH_MAX = 100
+
+export class HostCalls {
+  readonly #context: HostContext
+  readonly #rights: ConnectionRights
+  readonly #parts: CallParts
+  readonly #terms: HostTerms
+  /** Names that were found to be right and within the bounds. */
+  readonly #knownNamespaces = new Set<string>()
+  #lastId = 0
+
+  constructor(context: HostContext, rights: ConnectionRights, parts: CallParts) {
+    this.#context = context
+    this.#rights = rights
+    this.#parts = parts
+    this.#terms = new HostTerms(rights.bounds)
+  }
+
+  /** Takes the next entry. Throws where it does not have the shape of one, or is too much. */
+  take(reader: BatchReader): void {
+    switch (reader.next()) {
+      case CALL.CHANGE:
+        return this.#change(reader)
+      case CALL.READ:
+        return this.#read(reader)
+      case CALL.HEAD:
+        return this.#head(reader)
+      case CALL.CREATE:
+        return this.#createOrRemove(reader, { kind: 'create' })
+      case CALL.REMOVE:
+        return this.#createOrRemove(reader, { kind: 'remove' })
+      case CALL.EXISTS:
+        return this.#exists(reader)
+      case CALL.LIST:
+        return this.#list(reader)
+      case CALL.NAMESPACES:
+        return this.#namespaces(reader)
+      case CALL.UPDATE:
+        return this.#update(reader)
+      case CALL.WATCH:
+        return this.#watch(reader)
+      case CALL.FLUSH:
+        return this.#flush(reader)
+      case CALL.HELLO:
+        return this.#parts.answers.done(this.#begin(reader))
+      case CALL.CLOSE:
+        return this.#parts.close(this.#begin(reader, 0), reader.flag())
+      default:
+        throw new MalformedBatch('there is no such call')
+      case CALL.TERMS:
+        return this.#terms.define(reader)
+      case CALL.ABORT:
+        return this.#abort(reader.id())
+      case CALL.TURN_OVER:
+        return void this.#parts.turns.leave(reader.id())
+      case CALL.WATCH_TAKEN:
+        return this.#watchTaken(reader)
+      case CALL.WATCH_STOP:
+        return this.#parts.watches.stop(reader.id())
+      case CALL.EVENTS:
+        return this.#events(reader)
+      case CALL.PORT:
+        return this.#port(reader)
+    }
+  }
+
+  #change(reader: BatchReader): void {
+    const { limits } = this.#context.coordinator
+    const id = this.#id(reader)
+    const namespace = reader.text()
+    const slot = reader.integer(0, TERMS_SLOTS - 1)
+    const single = reader.flag()
+    const count = reader.integer(1, single ? 1 : limits.queueOperationsMax)
+    const { operations, bytes, problem } = readOperations(reader, count, limits)
+    this.#parts.inFlight.begin(id, count, bytes)
+    this.#try(id, () => {
+      this.#checkNamespace(namespace)
+      checkWritable(this.#rights.bounds)
+      if (problem !== null) throw problem.error
+      const body = { kind: 'change' as const, operations, single, terms: this.#terms.get(slot) }
+      this.#enqueue(id, namespace, body, bytes)
+    })
+  }
+
+  #createOrRemove(reader: BatchReader, body: RequestBody): void {
+    const id = this.#begin(reader)
+    const namespace = reader.text()
+    this.#try(id, () => {
+      this.#checkNamespace(namespace)
+      checkWritable(this.#rights.bounds)
+      this.#enqueue(id, namespace, body, 0)
+    })
+  }
+
+  #enqueue(id: number, namespace: string, body: RequestBody, bytes: number): void {
+    const { answers, inFlight } = this.#parts
+    const resolve = (answer: RequestAnswer): void => {
+      if (typeof answer === 'boolean') answers.truth(id, answer)
+      else if (body.kind === 'change') answers.changed(id, body.operations, answer)
+    }
+    const reject = (error: unknown): void => {
+      if (error === ABORTED) answers.withdrawn(id)
+      else answers.failed(id, error)
+    }
+    const request = new Request(body, bytes, null, resolve, reject)
+    inFlight.setRequest(id, request)
+    this.#context.coordinator.enqueue(namespace, request)
+  }
+
+  #read(reader: BatchReader): void {
+    const id = this.#begin(reader)
+    const namespace = reader.text()
+    const key = reader.text()
+    this.#try(id, () => {
+      this.#checkEntry(namespace, key)
+      this.#parts.reads.read({ id, namespace, key })
+    })
+  }
+
+  #head(reader: BatchReader): void {
+    const id = this.#begin(reader)
+    const namespace = reader.text()
+    const key = reader.text()
+    const { answers } = this.#parts
+    this.#wait(id, async () => {
+      this.#checkEntry(namespace, key)
+      answers.head(id, await this.#context.coordinator.head(namespace, key, undefined))
+    })
+  }
+
+  #exists(reader: BatchReader): void {
+    const id = this.#begin(reader)
+    const namespace = reader.text()
+    this.#wait(id, async () => {
+      this.#checkNamespace(namespace)
+      this.#parts.answers.truth(id, await this.#context.coordinator.exists(namespace, undefined))
+    })
+  }
+
+  #flush(reader: BatchReader): void {
+    const id = this.#begin(reader)
+    this.#wait(id, async () => {
+      await this.#context.coordinator.flush(undefined)
+      this.#parts.answers.done(id)
+    })
+  }
+
+  #list(reader: BatchReader): void {
+    const id = this.#begin(reader)
+    const namespace = reader.text()
+    const page = readPage(reader)
+    const make = (): Promise<string[]> => this.#context.coordinator.list(namespace, page, undefined)
+    this.#try(id, () => {
+      this.#checkNamespace(namespace)
+      this.#parts.reads.list({ id, make })
+    })
+  }
+
+  #namespaces(reader: BatchReader): void {
+    const id = this.#begin(reader)
+    const page = readPage(reader)
+    const make = async (): Promise<string[]> => {
+      const names = await this.#context.coordinator.namespaces(undefined, undefined)
+      return pageOf(
+        names.filter((name) => allowsNamespace(this.#rights.bounds, name)),
+        page,
+      )
+    }
+    this.#parts.reads.list({ id, make })
+  }
+
+  /** A turn is no operation under way: whoever waits for one must not take the credits of whoever has it. */
+  #update(reader: BatchReader): void {
+    const id = this.#begin(reader, 0)
+    const namespace = reader.text()
+    const key = reader.text()
+    const token = reader.optionalText()
+    const parentId = reader.integer(0, Number.MAX_SAFE_INTEGER)
+    this.#try(id, () => {
+      this.#checkEntry(namespace, key)
+      checkWritable(this.#rights.bounds)
+      const parent = token === undefined ? null : this.#context.findTurn(token, parentId)
+      const { turns, reads } = this.#parts
+      turns.enter(id, namespace, key, parent, () => reads.read({ id, namespace, key }))
+    })
+  }
+
+  #abort(id: number): void {
+    this.#parts.inFlight.request(id)?.withdraw(ABORTED)
+    if (this.#parts.turns.leave(id) === 'waiting') this.#parts.answers.withdrawn(id)
+  }
+
+  /** A watch is answered by its items and its end, not as a call. */
+  #watch(reader: BatchReader): void {
+    const id = this.#id(reader)
+    const namespace = reader.text()
+    const prefix = reader.optionalText()
+    const afterRevision = reader.optionalInteger(0)
+    const initial = reader.flag()
+    try {
+      this.#checkNamespace(namespace)
+      this.#parts.watches.start(id, namespace, { prefix, afterRevision, initial })
+    } catch (error) {
+      this.#parts.answers.end(id, { error })
+    }
+  }
+
+  #watchTaken(reader: BatchReader): void {
+    const id = reader.id()
+    if (this.#parts.watches.taken(id, reader.integer(1, EVENT_WINDOW))) return
+    throw new MalformedBatch('more items were taken than were given')
+  }
+
+  #events(reader: BatchReader): void {
+    const type = reader.text() as EventType
+    const namespace = reader.optionalText()
+    const isOn = reader.flag()
+    if (!EVENT_TYPES.includes(type)) throw new MalformedBatch('there is no such event')
+    if (this.#parts.events.subscribe(type, namespace, isOn)) return
+    throw new MalformedBatch('too many namespaces to tell apart')
+  }
+
+  /** Nobody is answered: whoever has the other end finds it closed. */
+  #port(reader: BatchReader): void {
+    const token = reader.text()
+    const namespaces = reader.texts(NAMESPACES_MAX)
+    const readOnly = reader.flag()
+    const writer = reader.writer()
+    const port = reader.port()
+    try {
+      if (token === '' || token.length > TOKEN_LENGTH_MAX) throw new RangeError('a token has some characters')
+      const asked = { namespaces: namespaces ?? undefined, readOnly, writer: writer ?? undefined }
+      this.#context.adopt(port, token, narrowBounds(this.#rights.bounds, asked), this.#rights.family)
+    } catch {
+      port.close()
+    }
+  }
+
+  /** Begins a call that counts as so many operations. */
+  #begin(reader: BatchReader, operations = 1): number {
+    const id = this.#id(reader)
+    this.#parts.inFlight.begin(id, operations, 0)
+    return id
+  }
+
+  #id(reader: BatchReader): number {
+    const id = reader.id()
+    if (id <= this.#lastId) throw new MalformedBatch('the ids of calls grow')
+    this.#lastId = id
+    return id
+  }
+
+  #try(id: number, act: () => void): void {
+    try {
+      act()
+    } catch (error) {
+      if (error instanceof MalformedBatch) throw error
+      this.#parts.answers.failed(id, error)
+    }
+  }
+
+  #wait(id: number, act: () => Promise<void>): void {
+    act().catch((error: unknown) => this.#parts.answers.failed(id, error))
+  }
+
+  #checkEntry(namespace: string, key: string): void {
+    this.#checkNamespace(namespace)
+    checkKey(key, this.#context.coordinator.limits.keyBytesMax)
+  }
+
+  #checkNamespace(namespace: string): void {
+    if (this.#knownNamespaces.has(namespace)) return
+    validateNamespace(namespace)
+    checkNamespace(this.#rights.bounds, namespace)
+    if (this.#knownNamespaces.size >= KNOWN_NAMESPACES_MAX) this.#knownNamespaces.clear()
+    this.#knownNamespaces.add(namespace)
+  }
+}
+
+function readPage(reader: BatchReader): Page {
+  const prefix = reader.optionalText()
+  const after = reader.optionalText()
+  const limit = reader.optionalInteger(1)
+  return { prefix, after, limit, reverse: reader.flag() }
+}

@@ -1,0 +1,67 @@
+/** The operations of a change as they come from a connection: checked as if nobody had checked them before. */
+import type { RequestedOperation } from '../coordinator/request.js'
+import { stateError } from '../errors.js'
+import { normalizeKey } from '../key.js'
+import type { Limits } from '../limits.js'
+import { quoteText } from '../messages.js'
+import { trimWhiteSpace } from '../utf8.js'
+import type { BatchReader } from './batch-reader.js'
+import { LARGE_BYTES } from './wire.js'
+
+export interface ReadOperations {
+  readonly operations: readonly RequestedOperation[]
+  readonly bytes: number
+  /** Why the change must be refused, though its shape is right. */
+  readonly problem: { readonly error: unknown } | null
+}
+
+export function readOperations(reader: BatchReader, count: number, limits: Limits): ReadOperations {
+  const operations: RequestedOperation[] = []
+  const keys = count === 1 ? null : new Set<string>()
+  let bytes = 0
+  let problem: { readonly error: unknown } | null = null
+  for (let index = 0; index < count; index++) {
+    const isWrite = reader.flag()
+    const key = reader.text()
+    const size = reader.integer(0, limits.valueBytesMax)
+    const conditions = { ifRevision: reader.condition(), seen: reader.condition() }
+    try {
+      checkKey(key, limits.keyBytesMax)
+      if (keys?.has(key)) throw new TypeError(`key '${key}' occurs twice in one batch`)
+      keys?.add(key)
+    } catch (error) {
+      problem ??= { error }
+    }
+    bytes += size
+    if (isWrite) operations.push({ kind: 'write', key, value: takeOver(reader, size), size, ...conditions })
+    else operations.push({ kind: 'delete', key, ...conditions })
+  }
+  if (bytes > limits.queueBytesMax) {
+    problem ??= { error: tooManyBytes(limits.queueBytesMax, bytes) }
+  }
+  return { operations, bytes, problem }
+}
+
+/** Only a normal form is a key here: what callers write was brought into it on their side. */
+export function checkKey(key: string, keyBytesMax: number): void {
+  if (key.length <= keyBytesMax) {
+    // A name that begins or ends with white space would be trimmed.
+    const isTrimmed = trimWhiteSpace(key).length === key.length
+    if (normalizeKey(isTrimmed ? key : `./${key}/.`, keyBytesMax) === key) return
+  }
+  throw stateError('INVALID_KEY', `agent_state: key ${quoteText(key)} is not in normal form`, { key })
+}
+
+/** Small values lie in one buffer with others, which a cache must not keep alive for one of them. */
+function takeOver(reader: BatchReader, size: number): Uint8Array {
+  const value = reader.value(size)
+  return size < LARGE_BYTES ? Uint8Array.prototype.slice.call(value) : value
+}
+
+function tooManyBytes(max: number, actual: number): Error {
+  return stateError('LIMIT_EXCEEDED', `a batch may have ${max} bytes, not ${actual}`, {
+    limit: 'queueBytesMax',
+    max,
+    actual,
+  })
+}

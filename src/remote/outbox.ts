@@ -1,0 +1,84 @@
+/**
+ * Outbox owns what the host has for one connection: what is answered or published in one turn of the event loop travels
+ * as one message. While the other side has too much that it did not take, nothing more is sent (I9): what waits here is
+ * bounded, since no more is asked for and published than the connection may have under way.
+ */
+import { EVENT_TYPES, type EventType } from '../event-bus.js'
+import { BatchWriter } from './batch-writer.js'
+import type { Batch } from './channel.js'
+
+/** What is over when a message was taken. */
+export interface Load {
+  /** Of the calls that it answers. */
+  operations: number
+  callBytes: number
+  /** Values and names in the answers. */
+  answerBytes: number
+  readonly events: Record<EventType, number>
+}
+
+export class Outbox {
+  readonly writer = new BatchWriter()
+  readonly #send: (batch: Batch) => Promise<void>
+  readonly #onTaken: (load: Load) => void
+  readonly #bytesMax: number
+  #load = emptyLoad()
+  /** Bytes that were sent and not taken yet. */
+  #bytesOut = 0
+  #scheduled = false
+  #isClosed = false
+
+  constructor(bytesMax: number, send: (batch: Batch) => Promise<void>, onTaken: (load: Load) => void) {
+    this.#bytesMax = bytesMax
+    this.#send = send
+    this.#onTaken = onTaken
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /** What the next message stands for; whoever writes to it counts it here. */
+  get load(): Load {
+    return this.#load
+  }
+
+  /** To be called after writing. */
+  schedule(): void {
+    if (this.#scheduled || this.#isClosed) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      if (this.#bytesOut === 0 || this.#bytesOut < this.#bytesMax) this.flush()
+    })
+  }
+
+  /** Sends what there is, whatever was taken. */
+  flush(): void {
+    if (this.#isClosed || this.writer.isEmpty) return
+    const load = this.#load
+    this.#load = emptyLoad()
+    this.#bytesOut += load.answerBytes
+    // A message that is refused or lost means the end of the connection, which its port tells.
+    this.#send(this.writer.take()).then(
+      () => this.#taken(load),
+      () => {},
+    )
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.writer.take()
+  }
+
+  #taken(load: Load): void {
+    this.#bytesOut -= load.answerBytes
+    this.#onTaken(load)
+    if (!this.writer.isEmpty) this.schedule()
+  }
+}
+
+function emptyLoad(): Load {
+  const events = Object.fromEntries(EVENT_TYPES.map((type) => [type, 0])) as Record<EventType, number>
+  return { operations: 0, callBytes: 0, answerBytes: 0, events }
+}

@@ -1,0 +1,132 @@
+/**
+ * A store as users hold it: checks what they pass and asks the host, in this thread or another. It owns the defaults of
+ * its sessions and whether it is being closed.
+ */
+import type { MessagePort } from 'node:worker_threads'
+import { v7 as uuidv7 } from 'uuid'
+import type { CloseOptions, Defaults, Events, Page, PortBounds, Session, Store, Wait } from './api.js'
+import { orAborted } from './abort.js'
+import { stateError } from './errors.js'
+import { validateNamespace } from './namespace.js'
+import {
+  checkCloseOptions,
+  checkPage,
+  resolveDefaults,
+  resolveSignal,
+  type ResolvedDefaults,
+} from './options.js'
+import { SessionHandle } from './session.js'
+import type { StoreHost } from './store-host.js'
+
+export interface CloseSettings {
+  readonly flush: boolean
+  readonly onProgress?: (done: number, total: number) => void
+}
+
+export interface StoreParts {
+  readonly host: StoreHost
+  readonly events: Events
+  /** What messages and handover documents name as the root. */
+  readonly root: string
+  createPort(bounds: PortBounds | undefined): MessagePort
+  /** Called once. False if the tree should be up to date and is not. */
+  close(settings: CloseSettings): Promise<boolean>
+}
+
+export class StoreHandle implements Store {
+  readonly #parts: StoreParts
+  readonly #host: StoreHost
+  readonly #defaults: ResolvedDefaults
+  readonly #now = Date.now
+  #closing: Promise<void> | null = null
+
+  constructor(parts: StoreParts, defaults: ResolvedDefaults) {
+    this.#parts = parts
+    this.#host = parts.host
+    this.#defaults = defaults
+  }
+
+  get state(): Store['state'] {
+    return this.#host.state
+  }
+
+  get events(): Events {
+    return this.#parts.events
+  }
+
+  init(options?: Defaults): Promise<Session>
+  init(namespace: string, options?: Defaults): Promise<Session>
+  async init(namespaceOrOptions?: string | Defaults, options?: Defaults): Promise<Session> {
+    const named = typeof namespaceOrOptions === 'string'
+    const namespace = named ? validateNamespace(namespaceOrOptions) : uuidv7()
+    const session = this.#session(namespace, named ? options : namespaceOrOptions)
+    await this.#host.submit(namespace, { kind: 'create' }, 0, null, session.signal)
+    return session.session
+  }
+
+  async resume(namespace: string, options?: Defaults): Promise<Session> {
+    const name = validateNamespace(namespace)
+    const { session, signal } = this.#session(name, options)
+    if (await this.#host.exists(name, signal)) return session
+    throw stateError(
+      'NAMESPACE_NOT_FOUND',
+      `agent_state.resume: session '${name}' not found under ${this.#parts.root}`,
+      {
+        namespace: name,
+      },
+    )
+  }
+
+  async *namespaces(page?: Page): AsyncGenerator<string, void> {
+    checkPage(page)
+    yield* await this.#host.namespaces(page, page?.signal ?? this.#defaults.signal)
+  }
+
+  async remove(namespace: string, options?: Wait): Promise<boolean> {
+    const name = validateNamespace(namespace)
+    const signal = resolveSignal(options, this.#defaults.signal)
+    return (await this.#host.submit(name, { kind: 'remove' }, 0, null, signal)) as boolean
+  }
+
+  createPort(bounds?: PortBounds): MessagePort {
+    return this.#parts.createPort(bounds)
+  }
+
+  async flush(options?: Wait): Promise<void> {
+    return this.#host.flush(resolveSignal(options, this.#defaults.signal))
+  }
+
+  /** A second call gives the first one's promise; its own options count for nothing but the signal. */
+  async close(options?: CloseOptions): Promise<void> {
+    checkCloseOptions(options)
+    this.#closing ??= this.#close(options)
+    return orAborted(this.#closing, options?.signal)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(options: CloseOptions | undefined): Promise<void> {
+    const flush = options?.flush ?? true
+    const onProgress = options?.onProgress
+    const flushed = await this.#parts.close(onProgress === undefined ? { flush } : { flush, onProgress })
+    if (flush && !flushed) {
+      throw stateError(
+        'CLOSE_INCOMPLETE',
+        'the store is closed, but not all files could be brought up to date',
+        {},
+      )
+    }
+  }
+
+  #session(
+    namespace: string,
+    options: Defaults | undefined,
+  ): { session: Session; signal: AbortSignal | undefined } {
+    const defaults = resolveDefaults(this.#defaults, options)
+    this.#host.checkWriter(defaults.writer)
+    const context = { host: this.#host, namespace, root: this.#parts.root, now: this.#now }
+    return { session: new SessionHandle(context, defaults), signal: defaults.signal }
+  }
+}
