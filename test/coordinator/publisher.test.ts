@@ -1,0 +1,144 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { Change, Conflict, Writer } from '../../src/api.js'
+import { NamespaceState } from '../../src/coordinator/namespace-state.js'
+import { Publisher } from '../../src/coordinator/publisher.js'
+import { EventBus } from '../../src/event-bus.js'
+
+const ann: Writer = { writerId: 'ann' }
+const ben: Writer = { writerId: 'ben' }
+
+const emitted: string[] = []
+beforeEach(() => {
+  emitted.length = 0
+  vi.spyOn(process, 'emitWarning').mockImplementation((message) => void emitted.push(String(message)))
+})
+afterEach(() => void vi.restoreAllMocks())
+
+function change(revision: number, namespace = 'n'): Change {
+  return { namespace, key: 'k', kind: 'write', revision, writer: null }
+}
+
+function conflict(key = 'k', previous: Writer | null = ben): Conflict {
+  const revisions = { previousRevision: 1, seenRevision: null }
+  return { namespace: 'n', key, rule: 'lost-update', current: ann, previous, ...revisions }
+}
+
+function given(historyMax = 3) {
+  const states = new Map(['n', 'm'].map((name) => [name, new NamespaceState(name)]))
+  const bus = new EventBus(10)
+  return { states, bus, publisher: new Publisher(bus, historyMax, (name) => states.get(name)) }
+}
+
+const revisionsOf = (changes: readonly Change[]): number[] => changes.map(({ revision }) => revision)
+
+describe('history', () => {
+  test('I9: holds the last changes of all namespaces, and says up to where it has forgotten each', () => {
+    const { publisher, states } = given(3)
+    for (const revision of [1, 2, 3]) publisher.changed(change(revision, revision === 2 ? 'm' : 'n'))
+    expect(revisionsOf(publisher.history('n', 0))).toEqual([1, 3])
+    expect(revisionsOf(publisher.history('n', 1))).toEqual([3])
+    expect([states.get('n')!.compactedRevision, states.get('m')!.compactedRevision]).toEqual([0, 0])
+    for (const revision of [4, 5]) publisher.changed(change(revision))
+    expect(revisionsOf(publisher.history('n', 0))).toEqual([3, 4, 5])
+    expect(publisher.history('m', 0)).toEqual([])
+    expect([states.get('n')!.compactedRevision, states.get('m')!.compactedRevision]).toEqual([1, 2])
+  })
+
+  test('a namespace that is not in memory has nothing to be told', () => {
+    const { publisher } = given(1)
+    publisher.changed(change(1, 'elsewhere'))
+    publisher.changed(change(2))
+    expect(revisionsOf(publisher.history('n', 0))).toEqual([2])
+  })
+})
+
+describe('subscribers', () => {
+  test('are told of their namespace, in order, until they leave; also when one leaves meanwhile', () => {
+    const { publisher } = given()
+    const told: string[] = []
+    const subscribe = (name: string, namespace = 'n'): (() => void) =>
+      publisher.subscribe(namespace, {
+        changed: ({ revision }) => {
+          told.push(`${name}${revision}`)
+          if (name === 'leaving') leave()
+        },
+        end: () => told.push(`${name} ended`),
+      })
+    const leave = subscribe('leaving')
+    subscribe('a')
+    subscribe('other', 'm')
+    publisher.changed(change(1))
+    publisher.changed(change(2))
+    expect(told).toEqual(['leaving1', 'a1', 'a2'])
+    leave()
+    told.length = 0
+    publisher.end()
+    expect(told).toEqual(['a ended', 'other ended'])
+  })
+
+  test('subscribing again after all have left works', () => {
+    const { publisher } = given()
+    const told: number[] = []
+    const subscriber = { changed: ({ revision }: Change) => void told.push(revision), end: () => {} }
+    const leave = publisher.subscribe('n', subscriber)
+    leave()
+    publisher.subscribe('n', subscriber)
+    leave()
+    publisher.changed(change(1))
+    expect(told).toEqual([1])
+  })
+})
+
+describe('conflicts', () => {
+  test('are published for every policy, with what became of the write', () => {
+    const { publisher, bus } = given()
+    const events: unknown[] = []
+    bus.on('conflict', ({ policy, outcome, revision, atMs }) =>
+      events.push([policy, outcome, revision, atMs]),
+    )
+    bus.on('warning', () => {})
+    publisher.conflict(conflict(), 'ignore', 'written', 5, 1000)
+    publisher.conflict(conflict(), 'warn', 'deleted', 6, 1000)
+    publisher.conflict(conflict(), 'error', 'refused', null, 1000)
+    expect(events).toEqual([
+      ['ignore', 'written', 5, 1000],
+      ['warn', 'deleted', 6, 1000],
+      ['error', 'refused', null, 1000],
+    ])
+  })
+
+  test('under warn a listener is told each time, and the process once a key and pair of writers', () => {
+    const { publisher, bus } = given()
+    const warn = (found: Conflict): void => publisher.conflict(found, 'warn', 'written', 5, 1)
+    warn(conflict())
+    warn(conflict())
+    warn(conflict('other'))
+    warn(conflict('k', null))
+    expect(emitted).toEqual([
+      "key 'k' in namespace 'n' was last changed by 'ben' and is now written by 'ann'",
+      "key 'other' in namespace 'n' was last changed by 'ben' and is now written by 'ann'",
+      "key 'k' in namespace 'n' was last changed by 'unknown' and is now written by 'ann'",
+    ])
+    const warnings: unknown[] = []
+    bus.on('warning', ({ code }) => warnings.push(code))
+    warn(conflict())
+    warn(conflict())
+    expect([warnings, emitted.length]).toEqual([['CONFLICT', 'CONFLICT'], 3])
+  })
+
+  test('names that would run into each other are kept apart', () => {
+    const { publisher } = given()
+    publisher.conflict(conflict('a', { writerId: 'b' }), 'warn', 'written', 1, 1)
+    publisher.conflict(conflict('a","b', { writerId: '' }), 'warn', 'written', 1, 1)
+    expect(emitted.length).toBe(2)
+  })
+
+  test('I9: what was warned of is remembered up to a bound', () => {
+    const { publisher } = given()
+    for (let index = 0; index < 10_001; index++) {
+      publisher.conflict(conflict(`k${index}`), 'warn', 'written', 1, 1)
+    }
+    publisher.conflict(conflict('k0'), 'warn', 'written', 1, 1)
+    expect(emitted.length).toBe(10_002)
+  })
+})
