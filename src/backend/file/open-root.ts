@@ -21,11 +21,12 @@ import type { StoreLayout } from './layout.js'
 import { Materializer } from './materializer.js'
 import { probeNameFolding } from './name-folding.js'
 import { readJournal, type FoundJournal } from './recovery.js'
-import { prepareFormat, prepareRoot } from './root.js'
+import { prepareFormat, prepareRoot, prepareStoreDirectories } from './root.js'
 import { listSegments, SEGMENT_BYTES, type SegmentFile } from './segment.js'
 import { SpaceWait } from './space-wait.js'
 import type { TaskRunner } from './task-runner.js'
 import type { RootContext } from './tasks.js'
+import { sweepTemporaries } from './temporaries.js'
 import { TreeSource } from './tree-source.js'
 import { Upkeep } from './upkeep.js'
 
@@ -67,7 +68,6 @@ async function startRoot(
   const lock = await acquireLock(fs, { path: layout.lock, fileMode: mode.file, ownerWaitMs })
   cleanups.push(() => lock.release())
   const storeId = prepareFormat(fs, prepared, mode, newStoreId)
-  sweepTemporaries(fs, layout)
   const runner = startRunner(settings.workers, settings.workerUrl)
   cleanups.push(() => runner.close())
   const checkpoint = CheckpointFile.open(fs, layout.checkpoint, storeId)
@@ -76,6 +76,9 @@ async function startRoot(
   const found = checkpoint.state.clean
     ? null
     : await readJournal(runner, layout.journal, storeId, checkpoint.state, backlog)
+  // An opening that finds damage leaves everything as it is, so nothing is changed before.
+  prepareStoreDirectories(fs, prepared, mode)
+  sweepTemporaries(fs, layout.tmp)
   return new OpenRoot({
     fs,
     host,
@@ -323,13 +326,6 @@ function reusable(fs: FileSystem, segments: readonly SegmentFile[]): Spare[] {
   return segments
     .map(({ id, path }) => ({ id, path, bytes: fs.lstat(path)?.size ?? 0 }))
     .filter(({ bytes }) => bytes === SEGMENT_BYTES)
-}
-
-/** What an earlier owner was writing when it died. */
-function sweepTemporaries(fs: FileSystem, layout: StoreLayout): void {
-  for (const { name, kind } of fs.list(layout.tmp)) {
-    if (kind !== 'directory') fs.unlink(`${layout.tmp}/${name}`)
-  }
 }
 
 /** Runs all, whatever fails; the first error is thrown at the end. */

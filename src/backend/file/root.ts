@@ -51,9 +51,6 @@ export function prepareFormat(
     const format = readFormat(fs, layout.format)
     if (format !== null) {
       readCheckpoint(fs, layout.checkpoint, format.storeId)
-      for (const directory of [layout.journal, layout.tmp, layout.preserved]) {
-        makeDirectory(fs, directory, modes.directory)
-      }
       // What is found may have been put there by a process that was killed before it could sync.
       syncDirectory(fs, layout.directory)
       return format.storeId
@@ -61,6 +58,21 @@ export function prepareFormat(
     return createStore(fs, layout, modes, newStoreId())
   } catch (error) {
     throw unusable(root, error)
+  }
+}
+
+/** Makes those of the store's directories that are missing. Damage must be out of the question: it changes the root. */
+export function prepareStoreDirectories(fs: FileSystem, { root, layout }: PreparedRoot, modes: FileModes): void {
+  try {
+    makeStoreDirectories(fs, layout, modes)
+  } catch (error) {
+    throw unusable(root, error)
+  }
+}
+
+function makeStoreDirectories(fs: FileSystem, layout: StoreLayout, modes: FileModes): void {
+  for (const directory of [layout.journal, layout.tmp, layout.preserved]) {
+    makeDirectory(fs, directory, modes.directory)
   }
 }
 
@@ -75,9 +87,7 @@ function createStore(fs: FileSystem, layout: StoreLayout, modes: FileModes, stor
       },
     )
   }
-  for (const directory of [layout.journal, layout.tmp, layout.preserved]) {
-    makeDirectory(fs, directory, modes.directory)
-  }
+  makeStoreDirectories(fs, layout, modes)
   createIgnoreFile(fs, layout.gitignore, modes.file)
   const position = { segment: 1, offset: 0, sequence: 1, previousCrc: FIRST_PREVIOUS_CRC }
   const state = { clean: true, ceiling: 0, epoch: 0, position, reached: position.sequence }
