@@ -99,7 +99,9 @@ export class Materializer {
     const removal = removalOf(backlog)
     const missing = new Map<string, number>()
     for (const key of keys) {
-      if (backlog?.entries.has(key)) missing.set(key, revision)
+      const pending = backlog?.entries.get(key)
+      // The change that is waited for may have done nothing to this key, which an earlier one is still to reach.
+      if (pending !== undefined) missing.set(key, Math.min(revision, pending.revision))
       else if (removal !== null) missing.set(NAMESPACE_ITSELF, removal.revision)
     }
     if (missing.size === 0) return Promise.resolve()

@@ -197,6 +197,16 @@ describe('what a task takes', () => {
 })
 
 describe('waiting for the tree', () => {
+  test('I11: a key that the change did nothing to has come when an earlier change of it has', async () => {
+    const { runner, materializer, write, remove } = given()
+    remove('n', 'gone', 1)
+    write('n', 'a', 2)
+    // A batch that wrote `a` and deleted `gone` once more.
+    const waiting = materializer.materialized('n', ['a', 'gone'], 2)
+    runner.nextMaterialize().answer(DONE)
+    await waiting
+  })
+
   test('resolves at once for what is there', async () => {
     const { materializer } = given()
     await materializer.materialized('n', ['a'], 1)
