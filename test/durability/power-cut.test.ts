@@ -3,7 +3,16 @@
  * afterwards is opened with the real code; while that recovers, the power is cut again.
  */
 import { expect, test } from 'vitest'
-import { explore, liveAndWork, someEndings } from './support/explore.js'
+import {
+  describeEnding,
+  explore,
+  liveAndWork,
+  randomEnding,
+  recover,
+  recoverAndWork,
+  someEndings,
+  type WorkSettings,
+} from './support/explore.js'
 import { Random } from './support/random.js'
 import { forSeeds, tortureSettings } from './support/settings.js'
 import { randomWorkload } from './support/workload.js'
@@ -59,3 +68,29 @@ test('a root that a killed process was making is durable once another has opened
     ])
     expect(checked).toBeGreaterThan(200)
   }))
+
+test('a store that goes on working after each of many crashes never loses what it acknowledged (I1, I4, I6)', () =>
+  forSeeds('one crash after the other', async (seed) => {
+    for (let chain = 0; chain < (isLong ? 20 : 4); chain++) {
+      const random = new Random(seed).fork(`chain ${chain}`)
+      const past: string[] = []
+      try {
+        let life = await liveAndWork(random, work(random, 0))
+        for (let generation = 1; generation <= 8; generation++) {
+          const ending = randomEnding(life, random)
+          past.push(describeEnding(life, ending))
+          life = await recoverAndWork(life, ending, random, work(random, generation))
+        }
+        await recover(life, randomEnding(life, random), random)
+      } catch (error) {
+        throw new Error(`chain ${chain}, ${past.join(', then ')}: ${String(error)}`, { cause: error })
+      }
+    }
+  }))
+
+/** Now and then with values that fill segments, which are then given back and used again. */
+function work(random: Random, generation: number): WorkSettings {
+  const largeShare = random.pick([0, 0, 0.5])
+  const steps = randomWorkload(random, { steps: 40, namespaces: 2, largeShare }, generation * 1000)
+  return { steps, close: random.chance(0.4) }
+}

@@ -2,7 +2,11 @@
  * Explores what may become of a store: one life is lived and recorded, then at many moments of it the machine is killed or
  * loses its power, and another life begins on what the disk may hold then. That one can be ended anywhere, too.
  */
-import { checkAfterCrash } from './check-root.js'
+import { expect } from 'vitest'
+import type { Store } from '../../../src/api.js'
+import { checkAfterCrash, type RootUnderTest } from './check-root.js'
+import { checkNewRevisions, checkStore } from './check-store.js'
+import { checkWholeFiles } from './check-tree.js'
 import { DiskState, EXTREMES, randomSurvival, type Survival } from './disk/disk-state.js'
 import { Machine } from './disk/machine.js'
 import type { Recording } from './disk/recording.js'
@@ -25,30 +29,22 @@ export interface WorkSettings {
   readonly steps: readonly Step[]
   /** Closes the store at the end; otherwise it is left as it is. */
   readonly close: boolean
-  readonly wrap?: Wrap
 }
 
 /** A store is opened on a new disk and works; nothing goes wrong. */
-export async function liveAndWork(random: Random, { steps, close, wrap }: WorkSettings): Promise<Life> {
+export async function liveAndWork(
+  random: Random,
+  { steps, close }: WorkSettings,
+  wrap?: Wrap,
+): Promise<Life> {
   const machine = new Machine(new DiskState(), random, wrap)
   const { recording } = machine
   const history = new History(() => recording.length)
   await machine.run(async () => {
     const { store, complaints } = await machine.open()
-    const failures: unknown[] = []
-    await execute(
-      store,
-      steps,
-      witnessOf(history, (error) => {
-        if (!isOrdinaryRefusal(error)) failures.push(error)
-      }),
-    )
+    await workQuietly(store, steps, history)
     if (close) await store.close()
-    if (failures.length + complaints.length > 0) {
-      throw new Error(
-        `an undisturbed store complains: ${[...failures, ...complaints].map(String).join('; ')}`,
-      )
-    }
+    expect(complaints, 'an undisturbed store has nothing to complain of').toEqual([])
   })
   return { recording, historyAt: (moment) => history.fork(undefined, moment) }
 }
@@ -61,7 +57,36 @@ export interface Ending {
 }
 
 /** Opens what an ending left, with the real code, and checks it. The life that this was can be ended in turn. */
-export async function recover(life: Life, ending: Ending, random: Random): Promise<Life> {
+export function recover(life: Life, ending: Ending, random: Random): Promise<Life> {
+  return liveAfter(life, ending, random, (root, history) =>
+    checkAfterCrash(root, history, random.chance(0.2)),
+  )
+}
+
+/** Opens what an ending left, checks what the store shows, and goes on working. */
+export function recoverAndWork(
+  life: Life,
+  ending: Ending,
+  random: Random,
+  { steps, close }: WorkSettings,
+): Promise<Life> {
+  return liveAfter(life, ending, random, async (root, history) => {
+    checkWholeFiles(root.readTree(), history)
+    const { store, complaints } = await root.open()
+    await checkStore(store, history)
+    await checkNewRevisions(store, history)
+    await workQuietly(store, steps, history)
+    if (close) await store.close()
+    expect(complaints).toEqual([])
+  })
+}
+
+async function liveAfter(
+  life: Life,
+  ending: Ending,
+  random: Random,
+  act: (root: RootUnderTest, history: History) => Promise<void>,
+): Promise<Life> {
   const before = life.recording.stateAt(ending.moment, random)
   const state = ending.survival === null ? before : before.cutPower(random, ending.survival)
   const machine = new Machine(state, random)
@@ -78,11 +103,24 @@ export async function recover(life: Life, ending: Ending, random: Random): Promi
       return opened
     },
   }
-  await machine.run(() => checkAfterCrash(root, history, random.chance(0.2)))
+  await machine.run(() => act(root, history))
   return {
     recording,
     historyAt: (moment) => (moment < servedAt ? unsettled.fork() : history.fork(undefined, moment)),
   }
+}
+
+/** No request may be refused but for what it asks for. */
+async function workQuietly(store: Store, steps: readonly Step[], history: History): Promise<void> {
+  const failures: string[] = []
+  await execute(
+    store,
+    steps,
+    witnessOf(history, (error) => {
+      if (!isOrdinaryRefusal(error)) failures.push(String(error))
+    }),
+  )
+  expect(failures, 'an undisturbed store refuses nothing').toEqual([])
 }
 
 /** What to try of one life; what follows in the list, of each life that begins after its end, and so on. */
@@ -105,18 +143,25 @@ export async function explore(life: Life, random: Random, levels: readonly Level
       try {
         checked += await explore(next, random.fork(`below ${moment}`), deeper)
       } catch (error) {
-        throw new Error(`${describe(life, { moment, survival })}, then ${messageOf(error)}`, { cause: error })
+        throw new Error(`${describeEnding(life, { moment, survival })}, then ${messageOf(error)}`, {
+          cause: error,
+        })
       }
     }
   }
   return checked
 }
 
+/** A moment of a life and what may become of it, at random. */
+export function randomEnding(life: Life, random: Random): Ending {
+  return { moment: random.below(life.recording.length + 1), survival: someEndings(1)(random)[0]! }
+}
+
 async function attempt(life: Life, ending: Ending, random: Random): Promise<Life> {
   try {
     return await recover(life, ending, random)
   } catch (error) {
-    throw new Error(`${describe(life, ending)}: ${messageOf(error)}`, { cause: error })
+    throw new Error(`${describeEnding(life, ending)}: ${messageOf(error)}`, { cause: error })
   }
 }
 
@@ -137,7 +182,7 @@ export function someEndings(count: number): Level['endings'] {
   }
 }
 
-function describe(life: Life, { moment, survival }: Ending): string {
+export function describeEnding(life: Life, { moment, survival }: Ending): string {
   const how =
     survival === null
       ? 'killed'
