@@ -64,7 +64,7 @@ export class Reader {
         if (!state.names.has(key)) return null
         const keyState = state.key(key)
         if (keyState.head !== undefined) return keyState.head
-        await this.loadHeads(state, [keyState])
+        await this.#pinned(keyState, () => this.loadHeads(state, [keyState]))
         const error = keyState.loadError
         keyState.loadError = null
         if (error !== null) throw error
@@ -109,7 +109,7 @@ export class Reader {
       if (found !== undefined) return found
       const keyState = state.key(key)
       const before = keyState.head
-      const answer = await this.#askPinned(keyState)
+      const answer = await this.#pinned(keyState, () => this.#ask(state, key))
       if (!state.names.has(key)) return null
       if (keyState.head !== before) continue
       if (answer.head !== null && 'unreadable' in answer.head) throw answer.head.unreadable
@@ -126,12 +126,13 @@ export class Reader {
     const before = key.head
     if (before === undefined || before === null) return this.#setFirstHead(key, answer)
     const found = answer !== null && 'corrupt' in answer ? answer.head : answer
-    if (found !== null && isSame(before, found)) return before
+    if (found !== null && fingerprintOf(before) === fingerprintOf(found)) return before
     const revision = this.#backend.allocateRevision()
     if (found === null) {
       this.#namespaces.setDeleted(key, revision, null)
     } else {
-      const head = { ...found, revision, external: true, anonymous: true }
+      const fingerprint = fingerprintOf(found)
+      const head = { ...found, revision, external: true, anonymous: true, fingerprint }
       this.#namespaces.dropValue(key)
       this.#namespaces.setHead(
         key,
@@ -164,10 +165,10 @@ export class Reader {
   }
 
   /** The key stays in memory meanwhile, so that a change of it can't go unnoticed. */
-  async #askPinned(key: KeyState): Promise<ReadAnswer> {
+  async #pinned<T>(key: KeyState, act: () => Promise<T>): Promise<T> {
     key.pins++
     try {
-      return await this.#ask(key.namespace, key.key)
+      return await act()
     } finally {
       key.pins--
       this.#namespaces.account(key)
@@ -205,7 +206,7 @@ export class Reader {
   }
 }
 
-function isSame(known: Head, found: Head): boolean {
-  if (known.external && found.external) return known.fingerprint === found.fingerprint
-  return known.revision === found.revision
+/** What tells one state of an entry from another: a found one's own revision is the store's, not that of its place. */
+function fingerprintOf(head: Head): string {
+  return head.fingerprint ?? `revision ${head.revision}`
 }
