@@ -10,6 +10,7 @@ interface Options {
   readonly kills: number
   readonly seed?: number
   readonly inFlight: number
+  readonly threads: number
   readonly limit?: number
   readonly json?: true
 }
@@ -18,7 +19,7 @@ const HELP = `
 PATH is a git repository, whose HEAD is replayed, or a trace of one (.ndjson or .ndjson.gz). Without it, a trace that
 comes with the package is replayed: 755 commits by 23 authors, 61 MB of contents.
 
-Every author is a writer and every top-level folder a namespace; files in no folder are in the namespace %root. The
+Every author is an agent with an identity of its own, in one of several threads, and every top-level folder a namespace; files in no folder are in the namespace %root. The
 part of a commit that touches a namespace is one atomic batch. Commits with one parent bring their own changes; a merge
 brings what differs from its tree. The replaying process is killed (SIGKILL) in the middle and started again, and goes
 on from what is durable. At the end every file is compared with the history's head.
@@ -43,6 +44,7 @@ export function replayCommand(): Command {
     .option('--kills <n>', 'how often to kill the replaying process', wholeNumber(0), 5)
     .option('--seed <n>', 'decides when the kills come (default: random)', wholeNumber(0))
     .option('--in-flight <n>', 'commits under way at once', wholeNumber(1), 256)
+    .option('--threads <n>', "threads that the agents live in; 0: the store's own", wholeNumber(0), 2)
     .option('--limit <n>', 'only the first commits', wholeNumber(1))
     .option('--json', 'print the whole report as JSON')
     .addHelpText('after', HELP)
@@ -63,7 +65,7 @@ async function run(path: string | undefined, options: Options): Promise<void> {
   const interrupt = (): void => abort.abort()
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
   try {
-    const { root, kills, seed, inFlight, limit } = options
+    const { root, kills, seed, inFlight, threads, limit } = options
     const onProgress = showProgress(status, kills)
     const report = await replay({
       path,
@@ -71,6 +73,7 @@ async function run(path: string | undefined, options: Options): Promise<void> {
       kills,
       seed,
       inFlight,
+      threads,
       limit,
       signal: abort.signal,
       onProgress,

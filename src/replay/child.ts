@@ -3,11 +3,13 @@
  * forgets everything else when it ends: the next one goes on from what the store has.
  */
 import { openStore, type Store } from '../index.js'
+import { localAgents } from './agents.js'
 import { openContents } from './contents.js'
 import { PROGRESS_KEY } from './location.js'
 import type { Acknowledgement, FromChild, Job, ToChild } from './messages.js'
 import { readOutline } from './outline.js'
 import { readAllProgress, replayCommits } from './replay-commits.js'
+import { ThreadAgents } from './thread-agents.js'
 import { readTrace } from './trace.js'
 
 function main(): void {
@@ -40,18 +42,20 @@ async function run(job: Job, mayFinish: Promise<void>): Promise<void> {
   }
 }
 
-async function replayAll(store: Store, { source, inFlight }: Job): Promise<void> {
+async function replayAll(store: Store, { source, inFlight, threads }: Job): Promise<void> {
   const durable = await readAllProgress(store)
   await say({ type: 'resumed', progress: durable })
   const commits = (): ReturnType<typeof readTrace> => readTrace(source.trace, source.limit ?? Infinity)
   const outline = await readOutline(commits())
   const contents = openContents(source.repository)
+  const agents = threads === 0 ? localAgents : new ThreadAgents(store, threads)
   const outbox = new Outbox()
   try {
     await replayCommits(store, {
       outline,
       commits: commits(),
       contents,
+      agents,
       inFlight,
       durable,
       onAcknowledged: (acknowledgement) => outbox.add(acknowledgement),
@@ -59,6 +63,7 @@ async function replayAll(store: Store, { source, inFlight }: Job): Promise<void>
     })
   } finally {
     contents.close()
+    await agents.close()
   }
   outbox.send()
 }

@@ -25,12 +25,14 @@ function historyLines({ history, planned }: Report): string[] {
   ]
 }
 
-function replayLines({ planned, seconds, writesPerSecond, kills, acknowledged, seed }: Report): string[] {
+function replayLines(report: Report): string[] {
+  const { planned, threads, seconds, writesPerSecond, kills, acknowledged, seed } = report
   const { batches, foundDurable, lost, problems, filesCompared } = acknowledged
   const keys = planned.writes + planned.deletes
   const killed = kills.length === 0 ? 'none' : `${kills.length}, after ${kills.map(count).join(', ')} batches`
   return [
     `writes         ${count(keys)} keys (${count(planned.writes)} written, ${count(planned.deletes)} deleted), ${megabytes(planned.bytes)}`,
+    `agents         in ${threads === 0 ? "the store's own thread" : `${count(threads)} threads`}`,
     `speed          ${count(writesPerSecond)} writes a second, ${seconds.toFixed(1)} s with starts and kills`,
     `kills          ${killed} (seed ${seed})`,
     `acknowledged   ${count(batches)} batches; ${count(foundDurable)} more were durable when a kill came before the word of it`,

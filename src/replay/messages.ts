@@ -17,6 +17,8 @@ export interface Job {
   readonly limits: Partial<Limits>
   /** Commits that may be under way at once. */
   readonly inFlight: number
+  /** That the agents live in; 0: the store's own. */
+  readonly threads: number
 }
 
 /** The last commit whose part in a namespace is durable. */

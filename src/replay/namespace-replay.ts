@@ -7,7 +7,8 @@
  * up where they are still current. Those of overwritten versions are not known any more; 0, which is before all, stands
  * for them, because what counts is that they are not the current one.
  */
-import type { Operation, Session, WriteResult, DeleteResult } from '../index.js'
+import type { Operation, Session } from '../index.js'
+import type { Agents, BatchResults } from './agents.js'
 import type { Contents } from './contents.js'
 import { PROGRESS_KEY } from './location.js'
 import type { Acknowledgement, Overwrite, Progress } from './messages.js'
@@ -16,20 +17,20 @@ import type { Content } from './trace.js'
 
 const OVERWRITTEN_BEFORE = 0
 
-type BatchResults = readonly (WriteResult | DeleteResult)[]
-
 export class NamespaceReplay {
   readonly #session: Promise<Session>
+  readonly #agents: Agents
   readonly #contents: Contents
   readonly #durable: Progress | null
   readonly #revisions = new Map<number, Promise<number>>()
-  /** Settles when the batch before was given to the store, which takes batches in the order of the calls. */
+  /** Settles when the next batch may be given to the store without overtaking the one before. */
   #issued: Promise<unknown>
   #failure: unknown = null
 
   /** `durable`: how far an earlier process came; null: the namespace is new. */
-  constructor(session: Promise<Session>, contents: Contents, durable: Progress | null) {
+  constructor(session: Promise<Session>, agents: Agents, contents: Contents, durable: Progress | null) {
     this.#session = session
+    this.#agents = agents
     this.#contents = contents
     this.#durable = durable
     this.#issued = session
@@ -66,8 +67,8 @@ export class NamespaceReplay {
     )
     values.catch(ignore)
     const issued = this.#issued.then(() => this.#issue(batch, values))
-    this.#issued = issued
     const results = issued.then(({ results }) => results)
+    this.#issued = this.#agents.keepOrder ? issued : results
     const revision = results.then(revisionOf)
     revision.catch(ignore)
     this.#revisions.set(batch.commit, revision)
@@ -97,8 +98,7 @@ export class NamespaceReplay {
       return value === null ? { delete: key, seenRevision } : { write: key, value, seenRevision }
     })
     const progress: Operation = { write: PROGRESS_KEY, value: formatProgress(batch.commit) }
-    const agent = session.with({ writer: { writerId: batch.author } })
-    return { results: agent.batch([...operations, progress]) }
+    return { results: this.#agents.batch(session, batch.author, [...operations, progress]) }
   }
 
   async #seenRevision(session: Session, { key, seen, current }: PlannedOperation): Promise<number | null> {

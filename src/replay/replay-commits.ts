@@ -1,4 +1,5 @@
 import type { Session, Store } from '../index.js'
+import type { Agents } from './agents.js'
 import type { Contents } from './contents.js'
 import type { Tree } from './history-tree.js'
 import { InFlight } from './in-flight.js'
@@ -13,6 +14,7 @@ export interface Replay {
   readonly outline: Outline
   readonly commits: AsyncIterable<Commit>
   readonly contents: Contents
+  readonly agents: Agents
   /** Commits that may be under way at once. */
   readonly inFlight: number
   /** How far earlier processes came. */
@@ -27,10 +29,10 @@ const BYTES_IN_FLIGHT_MAX = 32 * 1024 * 1024
 
 /** Replays what is not durable yet. Resolves when every batch is. */
 export async function replayCommits(store: Store, replay: Replay): Promise<void> {
-  const { outline, contents, onAcknowledged, onAudited } = replay
+  const { outline, contents, agents, onAcknowledged, onAudited } = replay
   const schedule = new Schedule(outline)
   const inFlight = new InFlight(replay.inFlight, BYTES_IN_FLIGHT_MAX)
-  const namespaces = new Namespaces(store, contents, replay.durable)
+  const namespaces = new Namespaces(store, agents, contents, replay.durable)
   const audit = async ({ namespace, commit }: Batch, state: Tree): Promise<void> => {
     const expected = namespaceFiles(state, namespace)
     const differences = await namespaces.get(namespace).audit(expected)
@@ -61,12 +63,14 @@ export async function replayCommits(store: Store, replay: Replay): Promise<void>
 
 class Namespaces {
   readonly #store: Store
+  readonly #agents: Agents
   readonly #contents: Contents
   readonly #durable: ReadonlyMap<string, Progress>
   readonly #opened = new Map<string, NamespaceReplay>()
 
-  constructor(store: Store, contents: Contents, durable: readonly Progress[]) {
+  constructor(store: Store, agents: Agents, contents: Contents, durable: readonly Progress[]) {
     this.#store = store
+    this.#agents = agents
     this.#contents = contents
     this.#durable = new Map(durable.map((progress) => [progress.namespace, progress]))
   }
@@ -75,7 +79,7 @@ class Namespaces {
     const opened = this.#opened.get(namespace)
     if (opened !== undefined) return opened
     const durable = this.#durable.get(namespace) ?? null
-    const made = new NamespaceReplay(this.#store.init(namespace), this.#contents, durable)
+    const made = new NamespaceReplay(this.#store.init(namespace), this.#agents, this.#contents, durable)
     this.#opened.set(namespace, made)
     return made
   }

@@ -27,6 +27,8 @@ export interface ReplayOptions {
   readonly seed?: number | undefined
   /** Commits under way at once. */
   readonly inFlight: number
+  /** Threads that the agents live in; 0: the store's own. */
+  readonly threads: number
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: ((progress: ReplayProgress) => void) | undefined
 }
@@ -62,7 +64,7 @@ async function replayInto(root: string, workFolder: string, options: ReplayOptio
 
   const begin = performance.now()
   const kills = planKills(seed, options.kills, plan.totals.batches)
-  const job = { source, root, limits: plan.limits, inFlight: options.inFlight }
+  const job = { source, root, limits: plan.limits, inFlight: options.inFlight, threads: options.threads }
   const supervised = await supervise({ job, batches: plan.batches, kills, signal, onProgress })
   const seconds = (performance.now() - begin) / 1000
 
@@ -76,6 +78,7 @@ async function replayInto(root: string, workFolder: string, options: ReplayOptio
     plan,
     skipped: [...skipped, ...plan.skipped],
     supervised,
+    threads: options.threads,
     seconds,
     verification,
   })

@@ -20,6 +20,8 @@ export interface Report {
   readonly seed: number
   /** What the whole history comes to: one batch for each commit and namespace that it touches. */
   readonly planned: Totals
+  /** That the agents lived in; 0: the store's own. */
+  readonly threads: number
   readonly seconds: number
   /** Writes and deletes a second, starts and kills included. */
   readonly writesPerSecond: number
@@ -68,6 +70,7 @@ export interface ReportInput {
   readonly plan: Plan
   readonly skipped: readonly string[]
   readonly supervised: Supervised
+  readonly threads: number
   readonly seconds: number
   readonly verification: Verification | null
 }
@@ -88,6 +91,7 @@ export function makeReport(input: ReportInput): Report {
     root: input.root,
     seed: input.seed,
     planned: plan.totals,
+    threads: input.threads,
     seconds,
     writesPerSecond: seconds === 0 ? 0 : Math.round(ledger.operations / seconds),
     kills,

@@ -102,7 +102,8 @@ describe('agent-state replay', () => {
     })
     await git.setHead(merge)
     const root = join(await temporaryFolder(), 'new/root')
-    const { status, output, errors } = await agentState(['replay', git.path, '--root', root, '--kills', '1'])
+    const command = ['replay', git.path, '--root', root, '--kills', '1', '--threads', '0']
+    const { status, output, errors } = await agentState(command)
     expect(status, output + errors).toBe(0)
     expect(output).toContain('4 commits, 1 of them merges, by 2 authors')
     expect(output).toMatch(/(Ann|Bob) <\w+@example.org> over (Ann|Bob) <\w+@example.org> 1.*: x\/a/)

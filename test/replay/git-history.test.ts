@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { memoryBackend, openStore } from '../../src/index.js'
+import { localAgents } from '../../src/replay/agents.js'
 import { openContents } from '../../src/replay/contents.js'
 import { writeGitTrace } from '../../src/replay/git-history.js'
 import { GitObjects } from '../../src/replay/git-objects.js'
@@ -212,6 +213,7 @@ test('concurrent edits of two branches are the overwrites that the replay report
     outline: await readOutline(readTrace(trace)),
     commits: readTrace(trace),
     contents,
+    agents: localAgents,
     inFlight: 10,
     durable: [],
     onAcknowledged: (batch) => overwrites.push(...batch.overwrites),

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { memoryBackend, openStore, type Backend, type Store } from '../../src/index.js'
+import { localAgents } from '../../src/replay/agents.js'
 import { openContents } from '../../src/replay/contents.js'
 import { generateContent } from '../../src/replay/generated-content.js'
 import { filesOf } from '../../src/replay/history-tree.js'
@@ -31,6 +32,7 @@ async function replayInto(
     outline: await readOutline(inOrder(commits)),
     commits: inOrder(commits.slice(0, options.stopAfter)),
     contents: options.contents ?? openContents(null),
+    agents: localAgents,
     inFlight: options.inFlight ?? 256,
     durable: await readAllProgress(store),
     onAcknowledged: (acknowledgement) => acknowledged.push(acknowledgement),

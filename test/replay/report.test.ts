@@ -35,6 +35,7 @@ async function report({ lie, open, wrong, overwrites, input }: Given = {}): Prom
     plan,
     skipped: [],
     supervised: { ledger, kills: [1, 2], failure: null },
+    threads: 2,
     seconds: 2,
     verification: { files: 2, bytes: 20, differences: [] },
     ...input,

@@ -22,7 +22,7 @@ async function superviseScript(
   await writeFile(join(root, 'script.json'), JSON.stringify(runs))
   const progress: SupervisionProgress[] = []
   const supervised = await supervise({
-    job: { source: { trace: '', limit: null, repository: null }, root, limits: {}, inFlight: 1 },
+    job: { source: { trace: '', limit: null, repository: null }, root, limits: {}, inFlight: 1, threads: 0 },
     batches: BATCHES,
     kills: [],
     program: new URL('./scripted-process.mjs', import.meta.url),
@@ -152,7 +152,13 @@ describe('the supervisor', () => {
     })
     expect((await during).failure).toBe('the replay was interrupted')
     const before = supervise({
-      job: { source: { trace: '', limit: null, repository: null }, root: '', limits: {}, inFlight: 1 },
+      job: {
+        source: { trace: '', limit: null, repository: null },
+        root: '',
+        limits: {},
+        inFlight: 1,
+        threads: 0,
+      },
       batches: BATCHES,
       kills: [],
       program: new URL('./scripted-process.mjs', import.meta.url),
