@@ -8,6 +8,7 @@ import type { EventMap, Events, Filter } from './api.js'
 import { onAbort } from './abort.js'
 import { BoundedIterator } from './bounded-iterator.js'
 import { checkFunction } from './check-options.js'
+import { thrownText } from './messages.js'
 import { checkFilter } from './options.js'
 
 export type EventType = keyof EventMap
@@ -193,7 +194,7 @@ export class EventBus implements Events {
 
   /** A failing listener of warnings is not told of itself by a warning event: that would never end. */
   #listenerFailed(type: Type, error: unknown): void {
-    const message = `a listener of '${type}' events failed: ${describe(error)}`
+    const message = `a listener of '${type}' events failed: ${thrownText(error)}`
     if (type === 'warning')
       process.emitWarning(message, { type: 'AgentStateWarning', code: 'LISTENER_FAILED' })
     else this.warn('LISTENER_FAILED', message)
@@ -204,14 +205,6 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (
     typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
   )
-}
-
-function describe(error: unknown): string {
-  try {
-    return error instanceof Error ? error.message : String(error)
-  } catch {
-    return 'what it threw has no text'
-  }
 }
 
 function checkType(type: unknown): asserts type is Type {

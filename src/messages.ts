@@ -27,3 +27,12 @@ export function suggestName(name: string, known: Iterable<string>): string {
   const nearest = nearestName(name, names)
   return nearest === null ? `known are ${names.join(', ')}` : `did you mean '${nearest}'?`
 }
+
+/** What was thrown, for a message. Whatever it is, telling of it throws nothing. */
+export function thrownText(thrown: unknown): string {
+  try {
+    return thrown instanceof Error ? thrown.message : String(thrown)
+  } catch {
+    return 'what was thrown has no text'
+  }
+}

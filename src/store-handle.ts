@@ -7,6 +7,7 @@ import { v7 as uuidv7 } from 'uuid'
 import type { CloseOptions, Defaults, Events, Page, PortBounds, Session, Store, Wait } from './api.js'
 import { orAborted } from './abort.js'
 import { stateError } from './errors.js'
+import { thrownText } from './messages.js'
 import { validateNamespace } from './namespace.js'
 import {
   checkCloseOptions,
@@ -109,7 +110,7 @@ export class StoreHandle implements Store {
 
   async #close(options: CloseOptions | undefined): Promise<void> {
     const flush = options?.flush ?? true
-    const onProgress = options?.onProgress
+    const onProgress = guarded(options?.onProgress)
     const flushed = await this.#parts.close(onProgress === undefined ? { flush } : { flush, onProgress })
     if (flush && !flushed) {
       throw stateError(
@@ -128,5 +129,18 @@ export class StoreHandle implements Store {
     this.#host.checkWriter(defaults.writer)
     const context = { host: this.#host, namespace, root: this.#parts.root, now: this.#now }
     return { session: new SessionHandle(context, defaults), signal: defaults.signal }
+  }
+}
+
+/** A progress callback is no reason to stop: what it throws becomes a warning of the process. */
+function guarded(onProgress: CloseOptions['onProgress']): CloseOptions['onProgress'] {
+  if (onProgress === undefined) return undefined
+  return (done, total) => {
+    try {
+      onProgress(done, total)
+    } catch (error) {
+      const message = `the progress callback of close() failed: ${thrownText(error)}`
+      process.emitWarning(message, { type: 'AgentStateWarning', code: 'LISTENER_FAILED' })
+    }
   }
 }
