@@ -73,8 +73,10 @@ class Watch implements WatchIterable {
       const { key, revision } = item.value
       const reported = this.#reported.get(key)
       if (reported !== undefined && revision <= reported) continue
-      if (revision > this.#givenRevision) this.#reported.clear()
-      this.#givenRevision = revision
+      if (revision > this.#givenRevision) {
+        this.#reported.clear()
+        this.#givenRevision = revision
+      }
       return item
     }
   }
@@ -100,6 +102,8 @@ class Watch implements WatchIterable {
       return item.done === true ? null : item
     } catch (error) {
       if (AgentStateError.is(error, 'STORE_CLOSED')) return null
+      // Whoever reads with a loop does not come back after an error.
+      await this.#changes.return()
       throw error
     }
   }
@@ -164,15 +168,10 @@ class Watch implements WatchIterable {
   }
 
   async #loadPast(afterRevision: number, signal: AbortSignal | undefined): Promise<readonly Change[]> {
-    try {
-      const past = this.#past()
-      if (past !== null) return past
-      await this.#coordinator.exists(this.#namespace, signal)
-      return this.#coordinator.history(this.#namespace, afterRevision) ?? []
-    } catch (error) {
-      await this.#changes.return()
-      throw error
-    }
+    const past = this.#past()
+    if (past !== null) return past
+    await this.#coordinator.exists(this.#namespace, signal)
+    return this.#coordinator.history(this.#namespace, afterRevision) ?? []
   }
 
   async *#initial(): AsyncGenerator<WatchItem> {

@@ -1,0 +1,175 @@
+import { describe, expect, test } from 'vitest'
+import type { WatchItem, WatchOptions } from '../src/api.js'
+import { collect, failureOf, iteratorOf, nextTurn, refusal, take } from '../src/contract/observe.js'
+import { stateError } from '../src/errors.js'
+import { coordinate, deleteOf, until, writeOf, type Coordinated } from './coordinator/coordinated.js'
+
+function shown(item: WatchItem): string {
+  return item.type === 'ready' ? `ready` : `${item.type} ${item.kind} ${item.key}`
+}
+
+async function given(limits: Parameters<typeof coordinate>[0] = {}) {
+  const made = await coordinate(limits)
+  await made.create('n')
+  const watch = (options: WatchOptions = {}): AsyncIterableIterator<WatchItem> =>
+    made.coordinator.watch('n', options)
+  return { ...made, watch }
+}
+
+async function next(items: AsyncIterator<WatchItem>, count: number): Promise<string[]> {
+  return (await take(items, count)).map(shown)
+}
+
+/** Nothing of the namespace is in memory, and questions wait for the test. */
+async function reopened(made: Coordinated): Promise<Coordinated> {
+  await made.coordinator.close({ flush: true })
+  const again = await coordinate({}, made.backend)
+  made.backend.holdsQuestions = true
+  return again
+}
+
+describe('a watch', () => {
+  test('gives the changes from the call on, in commit order, with a prefix only those', async () => {
+    const { watch, write, remove, change } = await given()
+    await write('n', 'before')
+    const [all, some] = [watch(), watch({ prefix: 'a/' })]
+    await write('n', 'a/b')
+    await change('n', [writeOf('a'), deleteOf('a/b')])
+    await remove('n', 'before')
+    expect(await next(all, 4)).toEqual([
+      'change write a/b',
+      'change write a',
+      'change delete a/b',
+      'change delete before',
+    ])
+    expect(await next(some, 2)).toEqual(['change write a/b', 'change delete a/b'])
+  })
+
+  test('initial: what is there, then ready, then the changes; without a gap and without doubles', async () => {
+    const made = await given()
+    for (const key of ['a', 'b', 'c']) await made.write('n', key)
+    const items = iteratorOf(made.watch({ initial: true }))
+    expect(await next(items, 1)).toEqual(['initial write a'])
+    await made.write('n', 'a')
+    await made.write('n', 'b')
+    await made.remove('n', 'c')
+    await made.write('n', 'd')
+    expect(await next(items, 5)).toEqual([
+      'initial write b',
+      'ready',
+      'change write a',
+      'change delete c',
+      'change write d',
+    ])
+  })
+
+  test('initial: nor with doubles in a batch, part of which was listed already', async () => {
+    const made = await given()
+    for (const key of ['a', 'b']) await made.write('n', key)
+    const items = iteratorOf(made.watch({ initial: true }))
+    expect(await next(items, 1)).toEqual(['initial write a'])
+    await made.write('n', 'a')
+    await made.change('n', [writeOf('e'), writeOf('b')])
+    await made.write('n', 'z')
+    expect(await next(items, 5)).toEqual([
+      'initial write b',
+      'ready',
+      'change write a',
+      'change write e',
+      'change write z',
+    ])
+  })
+
+  test('I11: an error of a lookup ends it: nothing goes on behind the back of who reads it', async () => {
+    const made = await given()
+    await made.write('n', 'k')
+    const again = await reopened(made)
+    const items = iteratorOf(again.coordinator.watch('n', { initial: true }))
+    const failing = refusal('READ_FAILED', () => items.next())
+    await until(() => made.backend.headQuestions.length === 1)
+    made.backend.headQuestions[0]!.answer.resolve([
+      { unreadable: stateError('READ_FAILED', 'no permission', { path: '/n/k' }) },
+    ])
+    await failing
+    expect((await items.next()).done).toBe(true)
+    made.backend.holdsQuestions = false
+    await again.write('n', 'other')
+    expect((await items.next()).done).toBe(true)
+  })
+
+  test('I11: an abort ends it with the reason, once, wherever it is', async () => {
+    const made = await given()
+    await made.write('n', 'k')
+    const again = await reopened(made)
+    const controller = new AbortController()
+    const items = iteratorOf(again.coordinator.watch('n', { initial: true, signal: controller.signal }))
+    const waiting = failureOf(() => items.next())
+    await until(() => made.backend.headQuestions.length === 1)
+    controller.abort(new Error('enough'))
+    expect(await waiting).toMatchObject({ message: 'enough' })
+    expect((await items.next()).done).toBe(true)
+    const aborted = again.coordinator.watch('n', { signal: AbortSignal.abort(new Error('before')) })
+    expect(await failureOf(() => aborted.next())).toMatchObject({ message: 'before' })
+    expect((await aborted.next()).done).toBe(true)
+    await made.backend.headQuestions[0]!.proceed()
+  })
+
+  test('I9: one that nobody reads fails at its bound, and says after which revision nothing was lost', async () => {
+    const { watch, write, change } = await given({ eventBufferMax: 3 })
+    const items = iteratorOf(watch())
+    const { revision } = await write('n', 'a')
+    await change('n', [writeOf('b'), writeOf('c'), writeOf('d')])
+    expect(await next(items, 3)).toEqual(['change write a', 'change write b', 'change write c'])
+    const error = await refusal('WATCH_OVERFLOW', () => items.next())
+    expect(error.lastRevision).toBe(revision)
+    expect((await items.next()).done).toBe(true)
+    const again = iteratorOf(watch({ afterRevision: error.lastRevision }))
+    expect(await next(again, 3)).toEqual(['change write b', 'change write c', 'change write d'])
+  })
+
+  test('afterRevision: what came since, as long as it is in memory; the rest is a clear error', async () => {
+    const { watch, write } = await given({ historyMax: 2 })
+    const revisions: number[] = []
+    for (const key of ['a', 'b', 'c', 'd']) revisions.push((await write('n', key)).revision!)
+    const items = iteratorOf(watch({ afterRevision: revisions[1]! }))
+    await write('n', 'e')
+    expect(await next(items, 3)).toEqual(['change write c', 'change write d', 'change write e'])
+    const error = await refusal('REVISION_COMPACTED', () => watch({ afterRevision: revisions[0]! }).next())
+    expect(error.oldestRevision).toBeGreaterThanOrEqual(revisions[1]!)
+  })
+
+  test('I11: the end of the store is the end of a watch, after what is buffered', async () => {
+    const { watch, write, coordinator } = await given()
+    const [buffered, waiting] = [watch(), watch()]
+    const pending = waiting.next()
+    await write('n', 'a')
+    await pending
+    const last = waiting.next()
+    await coordinator.close({ flush: true })
+    coordinator.publisher.end()
+    expect((await last).done).toBe(true)
+    expect((await collect(buffered)).map(shown)).toEqual(['change write a'])
+  })
+
+  test('leaving one frees what it held', async () => {
+    const { watch, write, coordinator } = await given()
+    const items = watch({ initial: true })
+    await items.return!()
+    await write('n', 'a')
+    expect((await items.next()).done).toBe(true)
+    const unpin = coordinator.pin('n')
+    unpin()
+    await nextTurn()
+  })
+
+  test('concurrent reads of it get one item each', async () => {
+    const { watch, write } = await given()
+    await write('n', 'a')
+    const items = watch({ initial: true })
+    const reads = [items.next(), items.next(), items.next(), items.next()]
+    await write('n', 'b')
+    await write('n', 'c')
+    const found = (await Promise.all(reads)).map(({ value }) => shown(value as WatchItem))
+    expect(found.toSorted()).toEqual(['change write b', 'change write c', 'initial write a', 'ready'])
+  })
+})
