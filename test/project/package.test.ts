@@ -229,7 +229,7 @@ console.log(JSON.stringify(await use(process.argv[2], { workerUrl })))
       absWorkingDir: consumer,
       entryPoints: {
         program: 'bundled.js',
-        'agent-state-worker': 'node_modules/agent-state/dist/backend/file/worker.js',
+        'agent-state-worker': 'agent-state/worker',
       },
       bundle: true,
       platform: 'node',
