@@ -17,10 +17,11 @@ function run(queue: Queue<number>, model: number[], steps: readonly Step[]): voi
     } else if (each.do === 'unshift') {
       queue.unshift(each.item)
       model.unshift(each.item)
-    } else {
-      expect(queue.shift()).toBe(model.shift())
+    } else if (queue.shift() !== model.shift()) {
+      expect.unreachable('another item came out')
     }
-    expect([queue.length, queue.peek()]).toEqual([model.length, model[0]])
+    if (queue.length !== model.length || queue.peek() !== model[0])
+      expect.unreachable('another item is first')
   }
 }
 
