@@ -209,8 +209,14 @@ export function randomSurvival(random: Random): Survival {
 }
 
 function emptyFile(): FileNode {
-  const nothing = { content: new Content(), mtimeMs: 0 }
-  return { kind: 'file', ...nothing, durable: nothing, uncertain: [], doomed: [] }
+  return {
+    kind: 'file',
+    content: new Content(),
+    mtimeMs: 0,
+    durable: { content: new Content(), mtimeMs: 0 },
+    uncertain: [],
+    doomed: [],
+  }
 }
 
 function emptyDirectory(): DirectoryNode {
