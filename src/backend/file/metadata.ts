@@ -12,13 +12,18 @@
  *   "checksum": "crc32:3610a686",          of the content
  *   "written_at": 1795369429123,           when this revision was written, in milliseconds; also the content's mtime
  *   "anonymous": true,                     only if this revision had no identity
- *   "key": "a.json/b"                      only in the second place, whose name does not tell
+ *   "key": "a.json/b",                     only in the second place, whose name does not tell
+ *   "metadata_checksum": "crc32:67ec2e7f"  of the fields above as JSON without white space
  * }
  * ```
+ *
+ * Fields that do not fit their checksum are not ours: somebody changed them, or the disk did. The entry is then one that
+ * was changed from outside, which is reported; a bit of a writer's id or of a revision can't turn without being noticed.
  *
  * `JSON.stringify` with two spaces gives the bytes that serde's pretty printer gives. Reading takes and refuses what
  * serde takes and refuses for the origin's two fields, so that both programs agree on what is damaged.
  */
+import { crc32 } from 'node:zlib'
 import type { Writer } from '../../api.js'
 import { decodeUtf8, isWellFormed } from '../../utf8.js'
 import { writerFromJson, writerToJson } from '../../writer.js'
@@ -28,7 +33,7 @@ export interface Metadata {
   readonly writer: Writer | null
   /** When it wrote, in seconds since 1970. */
   readonly writerAtS: number | null
-  /** What this library adds; null if it is absent or makes no sense. */
+  /** What this library adds; null if it is absent, makes no sense, or does not fit its checksum. */
   readonly own: OwnMetadata | null
 }
 
@@ -47,10 +52,15 @@ export interface OwnMetadata {
 export const METADATA_BYTES_MAX = 1024 * 1024
 
 export function encodeMetadata(metadata: Metadata & { readonly own: OwnMetadata }): string {
-  const { own } = metadata
-  const json = {
-    writer: writerToJson(metadata.writer),
-    updated_at: metadata.writerAtS,
+  const fields = fieldsOf(metadata, metadata.own)
+  return JSON.stringify({ ...fields, metadata_checksum: formatChecksum(checksumOf(fields)) }, null, 2)
+}
+
+/** In the order in which they are written; undefined ones are left out. */
+function fieldsOf({ writer, writerAtS }: Omit<Metadata, 'own'>, own: OwnMetadata): object {
+  return {
+    writer: writerToJson(writer),
+    updated_at: writerAtS,
     revision: own.revision,
     store: own.storeId,
     size: own.size,
@@ -59,7 +69,10 @@ export function encodeMetadata(metadata: Metadata & { readonly own: OwnMetadata 
     anonymous: own.anonymous ? true : undefined,
     key: own.key ?? undefined,
   }
-  return JSON.stringify(json, null, 2)
+}
+
+function checksumOf(fields: object): number {
+  return crc32(JSON.stringify(fields))
 }
 
 /** Null: the origin's reader would refuse it. */
@@ -80,7 +93,10 @@ export function parseMetadata(bytes: Uint8Array): Metadata | null {
   const writer = parseWriter(writerSource)
   const writerAtS = parseSeconds(updatedAtSource)
   if (writer === undefined || writerAtS === undefined) return null
-  return { writer, writerAtS, own: ownFields(json) }
+  const own = ownFields(json)
+  const { metadata_checksum: checksum } = json as Record<string, unknown>
+  const fits = own !== null && parseChecksum(checksum) === checksumOf(fieldsOf({ writer, writerAtS }, own))
+  return { writer, writerAtS, own: fits ? own : null }
 }
 
 function parseWriter(source: string | undefined): Writer | null | undefined {

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { encodeMetadata, parseMetadata, type Metadata } from '../../../src/backend/file/metadata.js'
@@ -37,7 +38,8 @@ describe('encoding', () => {
   "store": "01911111-2222-7333-8444-555555555555",
   "size": 5,
   "checksum": "crc32:00a1b2c3",
-  "written_at": 1795369429123
+  "written_at": 1795369429123,
+  "metadata_checksum": "crc32:7167d2b0"
 }`)
   })
 
@@ -51,18 +53,21 @@ describe('encoding', () => {
   "size": 5,
   "checksum": "crc32:00a1b2c3",
   "written_at": 1795369429123,
-  "anonymous": true
+  "anonymous": true,
+  "metadata_checksum": "crc32:13659398"
 }`)
   })
 
-  test('leaves out absent ids, keeps empty ones, and names the key last in the second place', () => {
+  test('leaves out absent ids, keeps empty ones, and names the key in the second place', () => {
     const text = encodeMetadata({
       writer: { workerId: 'k', writerId: '' },
       writerAtS: 0,
       own: { ...own, key: 'a.json/"b"\n' },
     })
     expect(text.startsWith('{\n  "writer": {\n    "writer_id": "",\n    "worker_id": "k"\n  },\n')).toBe(true)
-    expect(text.endsWith('  "written_at": 1795369429123,\n  "key": "a.json/\\"b\\"\\n"\n}')).toBe(true)
+    expect(text).toContain(
+      '\n  "written_at": 1795369429123,\n  "key": "a.json/\\"b\\"\\n",\n  "metadata_checksum": "crc32:',
+    )
   })
 
   test('escapes as serde does: control characters and nothing else', () => {
@@ -178,8 +183,14 @@ describe('our own fields', () => {
     written_at: 5,
   }
 
+  /** With the checksum that is documented. */
+  function signed(fields: object): string {
+    const checksum = crc32(JSON.stringify(fields)).toString(16).padStart(8, '0')
+    return JSON.stringify({ ...fields, metadata_checksum: `crc32:${checksum}`, later: 'field' }, null, 1)
+  }
+
   test('are taken when they make sense', () => {
-    expect(parse(JSON.stringify({ ...complete, later: 'field' }))?.own).toEqual({
+    expect(parse(signed(complete))?.own).toEqual({
       revision: 7,
       storeId: 'id',
       size: 0,
@@ -188,7 +199,7 @@ describe('our own fields', () => {
       anonymous: false,
       key: null,
     })
-    expect(parse(JSON.stringify({ ...complete, anonymous: true, key: 'k' }))?.own).toMatchObject({
+    expect(parse(signed({ ...complete, anonymous: true, key: 'k' }))?.own).toMatchObject({
       anonymous: true,
       key: 'k',
     })
@@ -214,7 +225,7 @@ describe('our own fields', () => {
     { anonymous: null },
     { key: 5 },
   ])('do not count, and spoil nothing, with %j', (change) => {
-    expect(parse(JSON.stringify({ ...complete, ...change }))).toEqual({
+    expect(parse(signed({ ...complete, ...change }))).toEqual({
       writer: null,
       writerAtS: null,
       own: null,
@@ -223,6 +234,38 @@ describe('our own fields', () => {
 
   test.each(['revision', 'store', 'size', 'checksum', 'written_at'])('do not count without %s', (name) => {
     const { [name]: _, ...rest } = complete as Record<string, unknown>
-    expect(parse(JSON.stringify(rest))?.own).toBeNull()
+    expect(parse(signed(rest))?.own).toBeNull()
+  })
+
+  test('do not count when any of them, or the writer, was changed since', () => {
+    const writer = { writer_id: 'ann', worker_id: 'w' }
+    const given = { ...complete, writer, updated_at: 5, anonymous: true, key: 'k' }
+    const text = signed(given)
+    expect(parse(text)?.own).not.toBeNull()
+    const changes: object[] = [
+      { writer: { ...writer, writer_id: 'anm' } },
+      { writer: { writer_id: 'ann' } },
+      { writer: { ...writer, stage_id: '' } },
+      { updated_at: 4 },
+      { updated_at: null },
+      { revision: 6 },
+      { store: 'ie' },
+      { size: 1 },
+      { checksum: 'crc32:fffffffe' },
+      { written_at: 6 },
+      { anonymous: false },
+      { key: 'l' },
+      { metadata_checksum: 'crc32:00000000' },
+      { metadata_checksum: undefined },
+    ]
+    for (const change of changes) {
+      const parsed = parse(JSON.stringify({ ...(JSON.parse(text) as object), ...change }))
+      expect(parsed, JSON.stringify(change)).toMatchObject({ own: null })
+    }
+  })
+
+  test('count however the file is laid out', () => {
+    const [first, ...rest] = Object.entries(JSON.parse(signed(complete)) as object)
+    expect(parse(JSON.stringify(Object.fromEntries([...rest, first!])))?.own).not.toBeNull()
   })
 })

@@ -147,7 +147,8 @@ describe('a tree that we wrote', () => {
       expect(ours).toMatch(
         new RegExp(
           `^,\n  "revision": 7,\n  "store": "${tree.context.storeId}",\n  "size": ${value.length},\n` +
-            `  "checksum": "crc32:[0-9a-f]{8}",\n  "written_at": ${AT_MS}\n\\}$`,
+            `  "checksum": "crc32:[0-9a-f]{8}",\n  "written_at": ${AT_MS},\n` +
+            `  "metadata_checksum": "crc32:[0-9a-f]{8}"\n\\}$`,
         ),
       )
     },
