@@ -62,7 +62,11 @@ export function prepareFormat(
 }
 
 /** Makes those of the store's directories that are missing. Damage must be out of the question: it changes the root. */
-export function prepareStoreDirectories(fs: FileSystem, { root, layout }: PreparedRoot, modes: FileModes): void {
+export function prepareStoreDirectories(
+  fs: FileSystem,
+  { root, layout }: PreparedRoot,
+  modes: FileModes,
+): void {
   try {
     makeStoreDirectories(fs, layout, modes)
   } catch (error) {
