@@ -23,14 +23,11 @@ export interface PreparedRoot {
 export function prepareRoot(fs: FileSystem, path: string, modes: FileModes): PreparedRoot {
   const wanted = resolve(path)
   try {
+    checkLength(wanted)
     makeDirectories(fs, wanted, modes.directory)
     const root = fs.realPath(wanted)
+    checkLength(root)
     syncAbove(fs, root)
-    if (Buffer.byteLength(root) > ROOT_BYTES_MAX) {
-      throw stateError('ROOT_UNUSABLE', `the path of the root has more than ${ROOT_BYTES_MAX} bytes`, {
-        path: root,
-      })
-    }
     const layout = storeLayout(root)
     makeDirectory(fs, layout.directory, modes.directory)
     syncDirectory(fs, root)
@@ -103,6 +100,11 @@ function createStore(fs: FileSystem, layout: StoreLayout, modes: FileModes, stor
 /** So that the store's own files never get into a repository that the state is kept in. */
 function createIgnoreFile(fs: FileSystem, path: string, mode: number): void {
   if (fs.lstat(path) === null) writeDurableFile(fs, path, Buffer.from('*\n'), mode)
+}
+
+function checkLength(path: string): void {
+  if (Buffer.byteLength(path) <= ROOT_BYTES_MAX) return
+  throw stateError('ROOT_UNUSABLE', `the path of the root has more than ${ROOT_BYTES_MAX} bytes`, { path })
 }
 
 function makeDirectories(fs: FileSystem, path: string, mode: number): void {
