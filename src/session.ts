@@ -98,6 +98,8 @@ export class SessionHandle implements Session {
   readJson(key: string, options?: Wait): Promise<unknown>
   async readJson(key: string, schemaOrOptions?: Schema | Wait, options?: Wait): Promise<unknown> {
     const schema = isSchema(schemaOrOptions) ? schemaOrOptions : undefined
+    // With options behind it, what is no schema was meant to be one: the value must not go unvalidated.
+    if (schema === undefined && schemaOrOptions !== undefined && options !== undefined) throw noSchema()
     const wait = schema === undefined && options === undefined ? (schemaOrOptions as Wait) : options
     const normalized = this.#key(key)
     const found = await this.#read(normalized, wait)
@@ -156,7 +158,7 @@ export class SessionHandle implements Session {
     options?: WriteOptions,
   ): Promise<WriteResult | DeleteResult | null> {
     checkFunction(fn, 'fn')
-    if (!isSchema(schema)) throw new TypeError('schema must implement Standard Schema')
+    if (!isSchema(schema)) throw noSchema()
     const normalized = this.#key(key)
     return this.#update(normalized, options, async (found) => {
       const json =
@@ -327,4 +329,8 @@ function entryOf(key: string, { head, value }: FoundEntry): Entry {
 
 function isSchema(value: unknown): value is Schema {
   return (typeof value === 'object' || typeof value === 'function') && value !== null && '~standard' in value
+}
+
+function noSchema(): TypeError {
+  return new TypeError('schema must implement Standard Schema')
 }
