@@ -63,7 +63,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   historyMax: 10_000,
   connectionOperationsMax: 1024,
   connectionBytesMax: 8 * MIB,
-  connectionWatchesMax: 1000,
+  connectionWatchesMax: 256,
   connectionPortsMax: 100,
 })
 

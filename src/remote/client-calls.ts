@@ -13,6 +13,7 @@ import type { RequestedOperation } from '../coordinator/request.js'
 import type { SeenKeys } from '../coordinator/seen-keys.js'
 import { stateError } from '../errors.js'
 import type { Limits } from '../limits.js'
+import { IdTable } from './id-table.js'
 
 /** What a call is. */
 export interface Asked {
@@ -44,7 +45,7 @@ export class ClientCalls {
   readonly #onAbort: (id: number) => void
   /** Whether anything is under way has changed. */
   readonly #onActive: (isActive: boolean) => void
-  readonly #sent = new Map<number, Call>()
+  readonly #sent = new IdTable<Call>()
   readonly #waiting = new Queue<Call>()
   #lastId = 0
   #operations = 0
@@ -83,9 +84,8 @@ export class ClientCalls {
 
   /** The call that is answered; undefined if nobody waits for the answer any more. */
   answered(id: number): Call | undefined {
-    const call = this.#sent.get(id)
+    const call = this.#sent.delete(id)
     if (call === undefined) return undefined
-    this.#sent.delete(id)
     this.#operations -= call.asked.operations
     this.#bytes -= call.asked.bytes
     call.detach()
@@ -101,7 +101,7 @@ export class ClientCalls {
 
   /** Nobody waits for a turn any more. */
   giveUpTurns(reason: unknown): void {
-    for (const call of [...this.#sent.values()]) {
+    for (const call of this.#sent.entries()) {
       if (call.asked.kind === 'turn' && call.state === 'sent') this.#giveUp(call, reason)
     }
   }
@@ -115,7 +115,7 @@ export class ClientCalls {
 
   /** Rejects everything. `hasAnswered`: the host has answered all that had reached it. */
   lost(hasAnswered: boolean, disconnected: () => Error): void {
-    const calls = [...this.#sent.values()]
+    const calls = this.#sent.entries()
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) calls.push(next)
     this.#sent.clear()
     this.#operations = 0
@@ -147,7 +147,7 @@ export class ClientCalls {
     call.id = this.nextId()
     this.#operations += call.asked.operations
     this.#bytes += call.asked.bytes
-    this.#sent.set(call.id, call)
+    this.#sent.add(call)
     call.asked.write(call.id)
   }
 

@@ -83,12 +83,10 @@ export class ClientConnection implements ClientInbox {
     if (this.#status.kind !== 'open') throw this.#status.error
   }
 
-  /** Asks, if the connection is open. */
+  /** Asks, if the connection is open; throws if it is not. */
   ask<T>(asked: Asked, signal: AbortSignal | undefined): Promise<T> {
-    return new Promise<T>((resolve) => {
-      this.checkOpen()
-      resolve(this.calls.ask<T>(asked, signal))
-    })
+    this.checkOpen()
+    return this.calls.ask<T>(asked, signal)
   }
 
   /** Tells the host something that is not answered. */

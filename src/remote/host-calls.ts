@@ -5,7 +5,6 @@
 import type { Page } from '../api.js'
 import { Request, type RequestAnswer, type RequestBody } from '../coordinator/request.js'
 import type { EventType } from '../event-bus.js'
-import { EVENT_TYPES } from '../event-bus.js'
 import { validateNamespace } from '../namespace.js'
 import { pageOf } from '../page.js'
 import { MalformedBatch, type BatchReader } from './batch-reader.js'
@@ -34,6 +33,9 @@ export interface CallParts {
 
 /** Why a request is withdrawn whose caller has given up. */
 const ABORTED = Symbol('aborted')
+
+/** Of the others a connection learns without asking. */
+const SENT_EVENTS: readonly EventType[] = ['conflict', 'change', 'external', 'warning', 'recovered']
 
 const NAMESPACES_MAX = 10_000
 const KNOWN_NAMESPACES_MAX = 1000
@@ -254,7 +256,7 @@ export class HostCalls {
     const type = reader.text() as EventType
     const namespace = reader.optionalText()
     const isOn = reader.flag()
-    if (!EVENT_TYPES.includes(type)) throw new MalformedBatch('there is no such event')
+    if (!SENT_EVENTS.includes(type)) throw new MalformedBatch('there is no such event')
     if (this.#parts.events.subscribe(type, namespace, isOn)) return
     throw new MalformedBatch('too many namespaces to tell apart')
   }
@@ -269,7 +271,9 @@ export class HostCalls {
     try {
       if (token === '' || token.length > TOKEN_LENGTH_MAX) throw new RangeError('a token has some characters')
       const asked = { namespaces: namespaces ?? undefined, readOnly, writer: writer ?? undefined }
-      this.#context.adopt(port, token, narrowBounds(this.#rights.bounds, asked), this.#rights.family)
+      // Who opened the store makes as many ports as it likes.
+      const family = this.#rights.closeStore === null ? this.#rights.family : { portsOpen: 0 }
+      this.#context.adopt(port, token, narrowBounds(this.#rights.bounds, asked), family)
     } catch {
       port.close()
     }

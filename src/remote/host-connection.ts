@@ -38,7 +38,7 @@ export class HostConnection {
   readonly #calls: HostCalls
   readonly #stopListening: () => void
   #malformed = 0
-  /** The call by which the other side goes; it is answered last. */
+  /** The call by which the other side goes: its last one, and answered last. */
   #closeId = 0
   #isOpen = true
 
@@ -56,11 +56,11 @@ export class HostConnection {
       received: (batch) => this.#received(batch),
       closed: () => this.close(),
     })
-    this.#outbox = new Outbox(
-      limits.connectionBytesMax,
-      (batch) => this.#channel.send(batch),
-      (load) => this.#taken(load),
-    )
+    this.#outbox = new Outbox(limits.connectionBytesMax, {
+      send: (batch) => this.#channel.send(batch),
+      taken: (load) => this.#taken(load),
+      refused: () => this.close(),
+    })
     this.#inFlight = new InFlight(limits, this.#outbox)
     this.#answers = new HostAnswers(this.#outbox, this.#inFlight)
     this.#reads = new HostReads(coordinator, this.#answers)
@@ -129,6 +129,7 @@ export class HostConnection {
 
   #received(batch: unknown): void {
     try {
+      if (this.#closeId !== 0) throw new TypeError('nothing is asked after a farewell')
       const reader = new BatchReader(batch)
       while (!reader.isAtEnd && this.#isOpen) this.#calls.take(reader)
     } catch (error) {

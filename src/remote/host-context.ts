@@ -17,7 +17,7 @@ export interface HostContext {
   readonly bus: EventBus
   /** An update of any connection of this store, named by the connection's token and its own id of the update. */
   findTurn(token: string, id: number): Turn | null
-  /** Serves a port that was made through a connection. Null if there are too many already. */
+  /** Serves a port that was made through a connection. Throws if there are too many already. */
   adopt(port: MessagePort, token: string, bounds: Bounds, family: Family): void
 }
 

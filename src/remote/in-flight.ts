@@ -4,12 +4,14 @@
  */
 import type { Request } from '../coordinator/request.js'
 import type { Limits } from '../limits.js'
+import { IdTable } from './id-table.js'
 import type { Load, Outbox } from './outbox.js'
 
 /** More was asked for than a connection may have under way. */
 export class TooMuchInFlight extends RangeError {}
 
 interface Call {
+  readonly id: number
   readonly operations: number
   readonly bytes: number
   request: Request | null
@@ -18,7 +20,7 @@ interface Call {
 export class InFlight {
   readonly #limits: Limits
   readonly #outbox: Outbox
-  readonly #calls = new Map<number, Call>()
+  readonly #calls = new IdTable<Call>()
   #operations = 0
   #bytes = 0
 
@@ -32,7 +34,7 @@ export class InFlight {
   }
 
   ids(): number[] {
-    return [...this.#calls.keys()]
+    return this.#calls.entries().map(({ id }) => id)
   }
 
   /** One call may be larger than the bounds, if it is alone. */
@@ -45,7 +47,7 @@ export class InFlight {
     }
     this.#operations += operations
     this.#bytes += bytes
-    this.#calls.set(id, { operations, bytes, request: null })
+    this.#calls.add({ id, operations, bytes, request: null })
   }
 
   setRequest(id: number, request: Request): void {
@@ -59,9 +61,8 @@ export class InFlight {
 
   /** The call's answer is in the outbox: its credits come back when that is taken. False if it was answered before. */
   answered(id: number): boolean {
-    const call = this.#calls.get(id)
+    const call = this.#calls.delete(id)
     if (call === undefined) return false
-    this.#calls.delete(id)
     this.#outbox.load.operations += call.operations
     this.#outbox.load.callBytes += call.bytes
     return true
@@ -74,6 +75,6 @@ export class InFlight {
 
   /** Withdraws every request that is in no commit group yet. */
   withdrawAll(reason: unknown): void {
-    for (const { request } of [...this.#calls.values()]) request?.withdraw(reason)
+    for (const { request } of this.#calls.entries()) request?.withdraw(reason)
   }
 }

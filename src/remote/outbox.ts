@@ -17,10 +17,17 @@ export interface Load {
   readonly events: Record<EventType, number>
 }
 
+export interface OutboxHooks {
+  /** Resolves when the other side has taken the message. */
+  send(batch: Batch): Promise<void>
+  taken(load: Load): void
+  /** The other side refused a message: what it answers would stay open for ever. */
+  refused(): void
+}
+
 export class Outbox {
   readonly writer = new BatchWriter()
-  readonly #send: (batch: Batch) => Promise<void>
-  readonly #onTaken: (load: Load) => void
+  readonly #hooks: OutboxHooks
   readonly #bytesMax: number
   #load = emptyLoad()
   /** Bytes that were sent and not taken yet. */
@@ -28,10 +35,9 @@ export class Outbox {
   #scheduled = false
   #isClosed = false
 
-  constructor(bytesMax: number, send: (batch: Batch) => Promise<void>, onTaken: (load: Load) => void) {
+  constructor(bytesMax: number, hooks: OutboxHooks) {
     this.#bytesMax = bytesMax
-    this.#send = send
-    this.#onTaken = onTaken
+    this.#hooks = hooks
   }
 
   get isClosed(): boolean {
@@ -59,10 +65,9 @@ export class Outbox {
     const load = this.#load
     this.#load = emptyLoad()
     this.#bytesOut += load.answerBytes
-    // A message that is refused or lost means the end of the connection, which its port tells.
-    this.#send(this.writer.take()).then(
+    this.#hooks.send(this.writer.take()).then(
       () => this.#taken(load),
-      () => {},
+      () => this.#hooks.refused(),
     )
   }
 
@@ -73,7 +78,7 @@ export class Outbox {
 
   #taken(load: Load): void {
     this.#bytesOut -= load.answerBytes
-    this.#onTaken(load)
+    this.#hooks.taken(load)
     if (!this.writer.isEmpty) this.schedule()
   }
 }
