@@ -23,7 +23,7 @@ import { Publisher } from './publisher.js'
 import { Reader, type Found } from './reader.js'
 import { Request, type RequestAnswer, type RequestBody } from './request.js'
 import type { SeenKeys } from './seen-keys.js'
-import { UpdateTurns, type Turn } from './update-turns.js'
+import { UPDATE_ATTEMPTS_MAX, UpdateTurns, type Turn } from './update-turns.js'
 
 export class Coordinator implements StoreHost {
   readonly limits: Limits
@@ -195,14 +195,14 @@ export class Coordinator implements StoreHost {
     this.#checkWritable()
     const closing = this.#closing.signal
     return this.#updates.run(turnKey(namespace, key), [signal, closing], async () => {
-      for (;;) {
+      for (let attempt = 1; ; attempt++) {
         const found = await this.read(namespace, key, signal)
         const value = await orAborted(step.decide(found), signal, closing)
         if (value === undefined) return null
         try {
           return await step.submit(value, found)
         } catch (error) {
-          if (!AgentStateError.is(error, 'REVISION_MISMATCH')) throw error
+          if (!AgentStateError.is(error, 'REVISION_MISMATCH') || attempt === UPDATE_ATTEMPTS_MAX) throw error
         }
       }
     })

@@ -9,6 +9,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { orAborted } from '../abort.js'
 
+/**
+ * How often the function of an update is called because somebody wrote the key in between. Whoever writes it in that very
+ * function would go on for ever.
+ */
+export const UPDATE_ATTEMPTS_MAX = 1000
+
 /** One update that has its turn or waits for it. */
 export class Turn {
   readonly key: string

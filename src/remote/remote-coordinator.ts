@@ -2,6 +2,7 @@
  * RemoteCoordinator is what stores and sessions of this thread ask when their coordinator is in another one. It turns their
  * questions into calls of a connection. What a session has seen, the functions of updates and abort signals stay here.
  */
+import { UPDATE_ATTEMPTS_MAX } from '../coordinator/update-turns.js'
 import { randomUUID } from 'node:crypto'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import type { DeleteResult, Page, PortBounds, WatchItem, WatchOptions, WriteResult, Writer } from '../api.js'
@@ -225,15 +226,17 @@ export class RemoteCoordinator implements StoreHost {
     step: UpdateStep,
   ): Promise<WriteResult | DeleteResult | null> {
     const { closing } = this.#connection
-    for (let found = first; ; found = await this.read(namespace, key, signal)) {
+    let found = first
+    for (let attempt = 1; ; attempt++) {
       if (signal?.aborted === true) throw signal.reason
       const value = await orAborted(step.decide(found), signal, closing)
       if (value === undefined) return null
       try {
         return await step.submit(value, found)
       } catch (error) {
-        if (!AgentStateError.is(error, 'REVISION_MISMATCH')) throw error
+        if (!AgentStateError.is(error, 'REVISION_MISMATCH') || attempt === UPDATE_ATTEMPTS_MAX) throw error
       }
+      found = await this.read(namespace, key, signal)
     }
   }
 
