@@ -123,8 +123,9 @@ export class ClientConnection implements ClientInbox {
     this.#isOver = true
     this.#channel.close()
     this.batch.take()
-    for (const watch of this.watches.values()) watch.end()
+    const watches = [...this.watches.values()]
     this.watches.clear()
+    for (const watch of watches) watch.end()
     this.events.bus.publish('closed', { flushed })
     this.events.bus.end()
   }
@@ -175,6 +176,7 @@ export class ClientConnection implements ClientInbox {
 
   watchEnd(id: number, error: Error | null): void {
     const watch = this.watches.get(id)
+    this.watches.delete(id)
     if (error === null || AgentStateError.is(error, 'STORE_CLOSED')) watch?.end()
     else watch?.fail(error)
   }

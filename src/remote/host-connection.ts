@@ -128,8 +128,9 @@ export class HostConnection {
   }
 
   #received(batch: unknown): void {
+    // After the farewell there is nothing to ask for; what crossed it on its way does not matter any more.
+    if (this.#closeId !== 0) return
     try {
-      if (this.#closeId !== 0) throw new TypeError('nothing is asked after a farewell')
       const reader = new BatchReader(batch)
       while (!reader.isAtEnd && this.#isOpen) this.#calls.take(reader)
     } catch (error) {

@@ -140,16 +140,14 @@ export class RemoteCoordinator implements StoreHost {
     const { prefix, afterRevision, initial, signal } = options
     const id = this.#connection.calls.nextId()
     const { window } = shareBuffer(this.limits.eventBufferMax)
-    let isStarted = false
     const watch = new ClientWatch(window, signal, {
       taken: (count) => this.#connection.post(CALL.WATCH_TAKEN, id, count),
+      // The host knows of those that it has ended itself.
       stopped: () => {
-        this.#connection.watches.delete(id)
-        if (isStarted) this.#connection.post(CALL.WATCH_STOP, id)
+        if (this.#connection.watches.delete(id)) this.#connection.post(CALL.WATCH_STOP, id)
       },
     })
     if (watch.isOver) return watch
-    isStarted = true
     this.#connection.watches.set(id, watch)
     this.#connection.post(CALL.WATCH, id, namespace, prefix, afterRevision, initial ?? false)
     return watch
