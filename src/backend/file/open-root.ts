@@ -14,14 +14,14 @@ import { Backlog } from './backlog.js'
 import { CheckpointFile } from './checkpoint.js'
 import { Checkpointer } from './checkpointer.js'
 import type { FileBackendParts } from './file-backend.js'
-import type { FileSystem } from './file-system.js'
+import { errorCode, type FileSystem } from './file-system.js'
 import { GroupCommit } from './group-commit.js'
 import { Journal, type Spare } from './journal.js'
 import type { StoreLayout } from './layout.js'
 import { Materializer } from './materializer.js'
 import { probeNameFolding } from './name-folding.js'
 import { readJournal, type FoundJournal } from './recovery.js'
-import { prepareFormat, prepareRoot, prepareStoreDirectories } from './root.js'
+import { prepareFormat, prepareRoot, prepareStoreDirectories, unusable } from './root.js'
 import { listSegments, SEGMENT_BYTES, type SegmentFile } from './segment.js'
 import { SpaceWait } from './space-wait.js'
 import type { TaskRunner } from './task-runner.js'
@@ -51,8 +51,9 @@ export async function openRoot(
     const root = await startRoot(settings, parts, host, cleanups)
     return { root, answer: await root.start() }
   } catch (error) {
-    await cleanUp(cleanups)
-    throw error
+    // What fails while taking things apart again is not what the caller has to know.
+    await cleanUp(cleanups).catch(() => {})
+    throw errorCode(error) === 'UNKNOWN' ? error : unusable(settings.root, error)
   }
 }
 
@@ -245,7 +246,12 @@ export class OpenRoot {
       this.#parts.host.warning('CHECKPOINT_FAILED', `closing without a checkpoint: ${String(error)}`)
       flushed = false
     }
-    await cleanUp(this.#parts.cleanups)
+    try {
+      await cleanUp(this.#parts.cleanups)
+    } catch (error) {
+      // Everything was synced before: what a file has to say when it is closed changes nothing.
+      this.#parts.host.warning('CLOSE_FAILED', `a file could not be closed properly: ${String(error)}`)
+    }
     return flushed
   }
 

@@ -62,8 +62,9 @@ async function tryOnce(
   mechanisms: readonly LockMechanism[],
 ): Promise<RootLock | Owner | 'replaced'> {
   const fd = openLockFile(fs, path, fileMode)
+  let attempt: Exclude<LockAttempt, { status: 'missing' }> | null = null
   try {
-    const attempt = await tryMechanisms(mechanisms, fd, fs.stat(fd))
+    attempt = await tryMechanisms(mechanisms, fd, fs.stat(fd))
     if (attempt.status === 'locked' && isStillAt(fs, fd, path)) {
       writeOwner(fs, fd)
       return heldLock(fs, fd, attempt)
@@ -74,7 +75,8 @@ async function tryOnce(
     fs.close(fd)
     return answer
   } catch (error) {
-    fs.close(fd)
+    if (attempt?.status === 'locked') attempt.release()
+    closeAnyhow(fs, fd)
     throw error
   }
 }
@@ -111,14 +113,24 @@ function heldLock(fs: FileSystem, fd: number, held: Locked): RootLock {
 }
 
 function openLockFile(fs: FileSystem, path: string, fileMode: number): number {
+  let fd: number | null = null
   try {
-    const fd = fs.open(path, 'read-write-create', fileMode)
+    fd = fs.open(path, 'read-write-create', fileMode)
     if (fs.stat(fd).kind === 'file') return fd
-    fs.close(fd)
   } catch (error) {
+    if (fd !== null) closeAnyhow(fs, fd)
     throw unusable(path, errorCode(error), error)
   }
+  closeAnyhow(fs, fd)
   throw unusable(path, 'it is not a regular file')
+}
+
+function closeAnyhow(fs: FileSystem, fd: number): void {
+  try {
+    fs.close(fd)
+  } catch {
+    // It is closed, whatever the system complains of; the first error is the one to report.
+  }
 }
 
 /** False if the file was removed or replaced, with the whole root perhaps, between opening and locking it. */

@@ -149,7 +149,8 @@ function syncAbove(fs: FileSystem, root: string): void {
   }
 }
 
-function unusable(path: string, error: unknown): unknown {
+/** As an error of the store's own. */
+export function unusable(path: string, error: unknown): unknown {
   if (AgentStateError.is(error)) return error
   const reason = error instanceof Error ? error.message : String(error)
   return stateError('ROOT_UNUSABLE', `the root can't be used: ${reason}`, { path, cause: error })
