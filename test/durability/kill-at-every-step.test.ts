@@ -6,7 +6,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { readBareTree } from './support/bare-tree.js'
 import { checkAfterCrash, checkCleanRoot, type RootUnderTest } from './support/check-root.js'
 import { History } from './support/history.js'
@@ -16,6 +16,8 @@ import { buildChild, retell, runChild, type ChildEnd, type ChildProgram } from '
 import { Random } from './support/random.js'
 import { forSeeds, tortureSettings } from './support/settings.js'
 import { orderlyWorkload, randomWorkload, type Step } from './support/workload.js'
+
+vi.setConfig({ testTimeout: tortureSettings().testTimeoutMs })
 
 const AT_ONCE = 2
 let program: ChildProgram

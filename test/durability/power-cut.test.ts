@@ -2,7 +2,7 @@
  * The power is cut at every step of the protocol, on a disk that keeps no more than it promised, and what it may hold
  * afterwards is opened with the real code; while that recovers, the power is cut again.
  */
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import {
   describeEnding,
   explore,
@@ -17,7 +17,9 @@ import { Random } from './support/random.js'
 import { forSeeds, tortureSettings } from './support/settings.js'
 import { randomWorkload } from './support/workload.js'
 
-const isLong = tortureSettings().minutes > 0
+const { minutes, testTimeoutMs } = tortureSettings()
+const isLong = minutes > 0
+vi.setConfig({ testTimeout: testTimeoutMs })
 
 test('after a power cut at any moment everything acknowledged is there, whole, and nothing else (I1, I4, I5, I6)', () =>
   forSeeds('power cut at every moment', async (seed) => {

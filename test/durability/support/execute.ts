@@ -16,7 +16,7 @@ export interface Witness {
 
 /** Never rejects because of what the store answers: that is told to the witness. */
 export async function execute(store: Store, steps: readonly Step[], witness: Witness): Promise<void> {
-  const sessions = await existingSessions(store, steps)
+  const sessions = await existingSessions(store, steps, witness)
   let underWay: Promise<void>[] = []
   for (const step of steps) {
     if (step.kind === 'pause') {
@@ -36,13 +36,17 @@ interface Execution {
   readonly witness: Witness
 }
 
-async function existingSessions(store: Store, steps: readonly Step[]): Promise<Map<string, Session>> {
+async function existingSessions(
+  store: Store,
+  steps: readonly Step[],
+  witness: Witness,
+): Promise<Map<string, Session>> {
   const sessions = new Map<string, Session>()
   for (const namespace of new Set(steps.flatMap((step) => ('namespace' in step ? [step.namespace] : [])))) {
     try {
       sessions.set(namespace, await store.resume(namespace))
     } catch (error) {
-      if (!AgentStateError.is(error, 'NAMESPACE_NOT_FOUND')) throw error
+      if (!AgentStateError.is(error, 'NAMESPACE_NOT_FOUND')) witness.failed(null, error)
     }
   }
   return sessions

@@ -59,7 +59,7 @@ export interface Ending {
 /** Opens what an ending left, with the real code, and checks it. The life that this was can be ended in turn. */
 export function recover(life: Life, ending: Ending, random: Random): Promise<Life> {
   return liveAfter(life, ending, random, (root, history) =>
-    checkAfterCrash(root, history, random.chance(0.2)),
+    checkAfterCrash(root, history, { opensAgain: random.chance(0.2) }),
   )
 }
 

@@ -106,6 +106,12 @@ export class History {
     unit.acknowledgedAt = Math.min(unit.acknowledgedAt, this.#clock())
   }
 
+  /** Requests that may or may not have taken effect. */
+  uncertain(): Unit[] {
+    const all = [...this.#namespaces.values()].flatMap(({ units }) => units)
+    return all.filter(({ standing, acknowledgedAt }) => standing !== 'refused' && acknowledgedAt === Infinity)
+  }
+
   get namespaces(): string[] {
     return [...this.#namespaces.keys()]
   }

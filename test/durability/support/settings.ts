@@ -7,14 +7,18 @@ export interface TortureSettings {
   readonly seed: number
   /** How long each kind of test goes on; 0: one seed, and few samples of it. */
   readonly minutes: number
+  readonly testTimeoutMs: number
 }
 
 const SEED = 20_261_122
 
 export function tortureSettings(env: NodeJS.ProcessEnv = process.env): TortureSettings {
+  const minutes = readNumber(env, 'AGENT_STATE_TORTURE_MINUTES', 0)
   return {
     seed: readNumber(env, 'AGENT_STATE_TORTURE_SEED', SEED),
-    minutes: readNumber(env, 'AGENT_STATE_TORTURE_MINUTES', 0),
+    minutes,
+    // A net for what hangs: the seed that is begun last is brought to its end.
+    testTimeoutMs: 120_000 + 4 * minutes * 60_000,
   }
 }
 
