@@ -1,17 +1,18 @@
 /** The other end of `createPort`: a store out of a port. */
-import { MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import { MessageChannel, MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import type { Defaults, Store } from '../api.js'
 import { stateError } from '../errors.js'
 import { typeName } from '../messages.js'
 import { BASE_DEFAULTS, resolveDefaults, type ResolvedDefaults } from '../options.js'
 import { StoreHandle, type CloseSettings, type StoreParts } from '../store-handle.js'
 import { ClientConnection } from './client-connection.js'
-import { readGreeting } from './greeting.js'
+import { readGreeting, type GreetingContent } from './greeting.js'
 import { RemoteCoordinator } from './remote-coordinator.js'
 
 /**
  * The store behind a port that `createPort` made, in whatever thread of the process. Rejects with `TypeError` if it is no
- * such port, and with `DISCONNECTED` if the port or the store was closed.
+ * such port, and with `DISCONNECTED` if the port or the store was closed. The port itself can't be used for anything else
+ * any more.
  *
  * @example
  * ```ts
@@ -37,12 +38,12 @@ export interface Connected {
 
 /** `findCause` is asked why the connection was lost, if it was. */
 export async function connectPort(
-  port: MessagePort,
+  given: MessagePort,
   signal: AbortSignal | undefined,
   findCause: () => Promise<unknown> = () => Promise.resolve(undefined),
 ): Promise<Connected> {
-  checkUsable(port)
-  const greeting = readGreeting(receiveMessageOnPort(port)?.message)
+  const port = takeOver(given)
+  const greeting = greetingOf(port)
   const connection = new ClientConnection(port, greeting, findCause)
   const host = new RemoteCoordinator(connection)
   try {
@@ -76,11 +77,28 @@ export function storeOf(
   )
 }
 
-/** Only a port that can still be used can be kept alive. Reading from one that was moved elsewhere would crash Node 20. */
-function checkUsable(port: MessagePort): void {
-  port.ref()
-  const isUsable = (port as MessagePort & { hasRef(): boolean }).hasRef()
-  port.unref()
-  if (isUsable) return
-  throw stateError('DISCONNECTED', 'the port is closed, or was moved to another thread', {})
+/**
+ * The port as one that nobody else holds: it is moved, within this thread. A port that was closed or moved elsewhere can't
+ * be; reading from such a one would crash Node 20.
+ */
+function takeOver(port: MessagePort): MessagePort {
+  const { port1, port2 } = new MessageChannel()
+  try {
+    port1.postMessage(port, [port])
+    return (receiveMessageOnPort(port2) as { readonly message: MessagePort }).message
+  } catch (cause) {
+    const message = 'the port is closed, connected already, or was moved to another thread'
+    throw stateError('DISCONNECTED', message, { cause })
+  } finally {
+    port1.close()
+  }
+}
+
+function greetingOf(port: MessagePort): GreetingContent {
+  try {
+    return readGreeting(receiveMessageOnPort(port)?.message)
+  } catch (error) {
+    port.close()
+    throw error
+  }
 }

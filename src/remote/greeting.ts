@@ -32,7 +32,7 @@ export function makeGreeting({ bounds, ...content }: GreetingContent): Greeting 
 export function readGreeting(message: unknown): GreetingContent {
   const greeting = message as Greeting | null
   if (typeof greeting !== 'object' || greeting === null || !Object.hasOwn(greeting, 'agentState')) {
-    throw new TypeError('the port is none that createPort() made, or it is connected already')
+    throw new TypeError('the port is none that createPort() made, or somebody has read from it')
   }
   if (greeting.agentState !== PROTOCOL) {
     throw new TypeError(
