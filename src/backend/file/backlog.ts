@@ -4,9 +4,11 @@
  *
  * - An operation holds the segment that its value lies in until it is in the tree, or a later one of its key replaced it.
  * - Operations of a namespace are taken in the order in which their keys came, so that none is overtaken for ever; but
- *   never the write of `a/b` before the deletion of `a` that made room for it, nor the other way round.
+ *   never the write of `a/b` before the deletion of `a` that made room for it, nor the other way round; and where the file
+ *   system ignores case, say, never the write of `a` before the deletion of `A`.
  */
 import type { Writer } from '../../api.js'
+import { FoldedDeletions } from './folded-deletions.js'
 import type { Segment } from './journal.js'
 import type { JournalRecord, KnownContent, MaterializeTask, TaskFailure, TreeOperation } from './tasks.js'
 
@@ -49,6 +51,8 @@ export interface PendingNamespace {
   failure: TaskFailure | null
 }
 
+type FoldName = ((name: string) => string) | null
+
 export class NamespaceBacklog {
   readonly name: string
   change: PendingNamespace | null = null
@@ -57,6 +61,8 @@ export class NamespaceBacklog {
   readonly knownBefore = new Map<string, KnownContent[]>()
   /** Of each directory, how many deletions below it are pending. */
   readonly #deletionsBelow = new Map<string, number>()
+  /** Null where the file system keeps all names apart. */
+  #foldedDeletions: FoldedDeletions<Pending> | null = null
   /** A task of this namespace is running. */
   isBusy = false
   /** Since when something waits, and when what failed may be tried again; milliseconds of a monotonic clock. */
@@ -64,9 +70,18 @@ export class NamespaceBacklog {
   retryAtMs = 0
   stuckCount = 0
 
-  constructor(name: string, nowMs: number) {
+  constructor(name: string, nowMs: number, fold: FoldName) {
     this.name = name
     this.waitingSinceMs = nowMs
+    this.foldNames(fold)
+  }
+
+  foldNames(fold: FoldName): void {
+    if (fold === null) return
+    this.#foldedDeletions = new FoldedDeletions(fold)
+    for (const pending of this.entries.values()) {
+      if (pending.kind === 'delete') this.#foldedDeletions.add(pending)
+    }
   }
 
   get count(): number {
@@ -75,30 +90,36 @@ export class NamespaceBacklog {
 
   set(pending: Pending): void {
     const before = this.entries.get(pending.key)
-    if (before?.kind === 'delete') this.#countDeletion(pending.key, -1)
-    if (pending.kind === 'delete') this.#countDeletion(pending.key, 1)
+    if (before?.kind === 'delete') this.#countDeletion(before, -1)
+    if (pending.kind === 'delete') this.#countDeletion(pending, 1)
     this.entries.set(pending.key, pending)
   }
 
   delete(pending: Pending): void {
     this.entries.delete(pending.key)
-    if (pending.kind === 'delete') this.#countDeletion(pending.key, -1)
+    if (pending.kind === 'delete') this.#countDeletion(pending, -1)
   }
 
-  /** The deletions that make room for a write of the key: of a file in a directory's place, or of files below it. */
+  /**
+   * The deletions that make room for a write of the key: of a file in a directory's place, of files below it, or of what
+   * has the same path under another spelling.
+   */
   *deletionsFor(key: string): Iterable<Pending> {
     for (const directory of ancestors(key)) {
       const pending = this.entries.get(directory)
       if (pending?.kind === 'delete') yield pending
     }
+    if (this.#foldedDeletions !== null) yield* this.#foldedDeletions.otherSpellingsOf(key)
     if (!this.#deletionsBelow.has(key)) return
     for (const pending of this.entries.values()) {
       if (pending.kind === 'delete' && pending.key.startsWith(`${key}/`)) yield pending
     }
   }
 
-  #countDeletion(key: string, step: 1 | -1): void {
-    for (const directory of ancestors(key)) {
+  #countDeletion(deletion: Pending, step: 1 | -1): void {
+    if (step === 1) this.#foldedDeletions?.add(deletion)
+    else this.#foldedDeletions?.remove(deletion)
+    for (const directory of ancestors(deletion.key)) {
       const count = (this.#deletionsBelow.get(directory) ?? 0) + step
       if (count === 0) this.#deletionsBelow.delete(directory)
       else this.#deletionsBelow.set(directory, count)
@@ -113,11 +134,18 @@ function* ancestors(key: string): Iterable<string> {
 export class Backlog {
   readonly #namespaces = new Map<string, NamespaceBacklog>()
   readonly #now: () => number
+  #fold: FoldName = null
   #count = 0
   #stuckCount = 0
 
   constructor(now: () => number) {
     this.#now = now
+  }
+
+  /** From now on names that give the same result are one to the file system. */
+  foldNames(fold: FoldName): void {
+    this.#fold = fold
+    for (const namespace of this) namespace.foldNames(fold)
   }
 
   /** Keys and namespaces that are not in the tree. */
@@ -278,7 +306,7 @@ export class Backlog {
   #namespace(name: string): NamespaceBacklog {
     let backlog = this.#namespaces.get(name)
     if (backlog === undefined) {
-      backlog = new NamespaceBacklog(name, this.#now())
+      backlog = new NamespaceBacklog(name, this.#now(), this.#fold)
       this.#namespaces.set(name, backlog)
     }
     return backlog

@@ -73,7 +73,7 @@ class FileBackend implements Backend {
   }
 
   commit(plans: readonly Plan[]): Promise<readonly CommitOutcome[]> {
-    return this.#opened.commits.commit(plans)
+    return this.#opened.commit(plans)
   }
 
   allocateRevision(): number {

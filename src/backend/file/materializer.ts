@@ -43,6 +43,8 @@ export interface MaterializerOptions {
   /** Operations have left the backlog, or are known to be stuck. */
   onProgress(): void
   warning(code: string, message: string): void
+  /** A namespace is gone from the tree. */
+  removed(namespace: string): void
   preserved(namespace: string, key: string, preservedAs: string): void
 }
 
@@ -227,7 +229,9 @@ export class Materializer {
     const whole = failures.get(-1)
     if (taken.change !== null) {
       if (whole === undefined) {
+        const isGone = taken.change.change === 'remove' && namespace.change === taken.change
         backlog.doneNamespace(namespace, taken.change)
+        if (isGone) this.#options.removed(namespace.name)
         this.#waiters.namespaceDone(namespace.name, taken.change.revision)
       } else {
         this.#stuck(namespace, taken.change, whole)

@@ -9,7 +9,7 @@
 import { performance } from 'node:perf_hooks'
 import { stateError, type AgentStateError } from '../../errors.js'
 import type { FileSettings } from '../../open-options.js'
-import type { BackendHost, OpenAnswer } from '../backend.js'
+import type { BackendHost, CommitOutcome, OpenAnswer, Plan } from '../backend.js'
 import { Backlog } from './backlog.js'
 import { CheckpointFile } from './checkpoint.js'
 import { Checkpointer } from './checkpointer.js'
@@ -20,6 +20,7 @@ import { Journal, type Spare } from './journal.js'
 import type { StoreLayout } from './layout.js'
 import { Materializer } from './materializer.js'
 import { probeNameFolding } from './name-folding.js'
+import { isCreation, NamespaceSpellings, sharedDirectory } from './namespace-spellings.js'
 import { readJournal, type FoundJournal } from './recovery.js'
 import { prepareFormat, prepareRoot, prepareStoreDirectories, unusable } from './root.js'
 import { listSegments, SEGMENT_BYTES, type SegmentFile } from './segment.js'
@@ -28,6 +29,7 @@ import type { TaskRunner } from './task-runner.js'
 import type { RootContext } from './tasks.js'
 import { sweepTemporaries } from './temporaries.js'
 import { TreeSource } from './tree-source.js'
+import { NAMESPACE_ITSELF } from './tree-waiters.js'
 import { Upkeep } from './upkeep.js'
 
 /** Keys that are brought into the tree while opening; about a second's work. */
@@ -80,6 +82,8 @@ async function startRoot(
   // An opening that finds damage leaves everything as it is, so nothing is changed before.
   prepareStoreDirectories(fs, prepared, mode)
   sweepTemporaries(fs, layout.tmp)
+  const foldName = probeNameFolding(fs, layout.tmp, mode.file)
+  backlog.foldNames(foldName)
   return new OpenRoot({
     fs,
     host,
@@ -87,7 +91,7 @@ async function startRoot(
     context: { root, storeId, modes: mode },
     runner,
     checkpoint,
-    foldName: probeNameFolding(fs, layout.tmp, mode.file),
+    foldName,
     settings,
     backlog,
     found,
@@ -127,6 +131,8 @@ export class OpenRoot {
   /** Set when the checkpoint says so: before that it must go on naming what was found. */
   #hasBegun = false
   readonly #roomWaiters: (() => void)[] = []
+  /** Null where the file system keeps all names apart. */
+  #spellings: NamespaceSpellings | null = null
   #preserved = 0
 
   constructor(parts: RootParts) {
@@ -165,6 +171,7 @@ export class OpenRoot {
       isCrowded: () => this.#fill > 0.5,
       onProgress: () => this.#progressed(),
       warning: (code, message) => host.warning(code, message),
+      removed: (namespace) => this.#spellings?.release(namespace),
       preserved: (namespace, key, preservedAs) => {
         this.#preserved++
         host.external(namespace, key, preservedAs)
@@ -201,6 +208,9 @@ export class OpenRoot {
     this.#hasBegun = true
     await this.#removeUnneeded()
     if (found !== null && this.#backlog.count <= RECOVER_AT_ONCE_MAX) await this.#tryFlush(undefined)
+    if (foldName !== null) {
+      this.#spellings = new NamespaceSpellings(foldName, await this.source.namespaces())
+    }
     const recovered = found === null ? null : { operations: found.operations, preserved: this.#preserved }
     return { revision: this.checkpointer.revision, recovered, foldName }
   }
@@ -218,15 +228,36 @@ export class OpenRoot {
     return this.#space.wait()
   }
 
+  async commit(plans: readonly Plan[]): Promise<readonly CommitOutcome[]> {
+    const spellings = this.#spellings
+    if (spellings === null) return this.commits.commit(plans)
+    for (const plan of plans) {
+      if (isCreation(plan)) await this.#untilRemoved(spellings.otherThan(plan.namespace))
+    }
+    return spellings.commit(plans, (taken) => this.commits.commit(taken))
+  }
+
   async load(namespace: string): Promise<{ readonly exists: boolean; readonly keys: readonly string[] }> {
-    const { foldName } = this.#parts
+    const spellings = this.#spellings
+    if (spellings === null) return this.source.load(namespace)
+    await this.#untilRemoved(spellings.otherThan(namespace))
     const loaded = await this.source.load(namespace)
-    if (foldName === null || !loaded.exists) return loaded
-    const names = await this.source.namespaces()
-    const other = names.find((name) => name !== namespace && foldName(name) === foldName(namespace))
-    if (other === undefined || names.includes(namespace)) return loaded
-    const message = `namespace '${namespace}' would share the directory of namespace '${other}'`
-    throw stateError('INVALID_NAMESPACE', message, { namespace })
+    if (loaded.exists && !spellings.isUsed(namespace)) {
+      // Somebody made the directory, under this spelling or another one.
+      const names = await this.source.namespaces()
+      const found = names.find((name) => spellings.isSame(name, namespace))
+      if (found !== undefined) spellings.use(found)
+    }
+    const other = spellings.otherThan(namespace)
+    if (other !== null) throw sharedDirectory(namespace, other)
+    return loaded
+  }
+
+  /** A namespace that is being removed frees its directory within moments, unless it is stuck. */
+  async #untilRemoved(namespace: string | null): Promise<void> {
+    const change = namespace === null ? null : this.#backlog.get(namespace)?.change
+    if (namespace === null || change?.change !== 'remove') return
+    await this.materializer.materialized(namespace, [NAMESPACE_ITSELF], change.revision).catch(() => {})
   }
 
   async close({ flush, onProgress }: CloseRootOptions): Promise<boolean> {

@@ -57,6 +57,7 @@ function given(options: Partial<MaterializerOptions> = {}): Given {
     isCrowded: () => load.isCrowded,
     onProgress: () => void made.progress++,
     warning: (code) => void warnings.push(code),
+    removed: () => {},
     preserved: (_namespace, key, preservedAs) => void preserved.push(`${key} as ${preservedAs}`),
     ...options,
   })
