@@ -20,8 +20,8 @@ export type Batch = readonly [
 ]
 
 export interface ChannelEvents {
-  /** A batch has come. What it throws is told to the other side. */
-  received(batch: unknown): void
+  /** A batch has come. What it throws is told to the other side, as is that it is done. */
+  received(batch: unknown): void | Promise<void>
   /** The port was closed, by either side or because a thread has ended. Called once, not after `close`. */
   closed(): void
 }

@@ -17,6 +17,9 @@ export interface EncodedError {
 /** Causes of causes: what is deeper is cut off. */
 const DEPTH_MAX = 8
 
+/** Whoever asks for something wrong and long gets only the beginning back. */
+const TEXT_LENGTH_MAX = 10_000
+
 const NOT_FIELDS: ReadonlySet<string> = new Set(['name', 'message', 'stack', 'cause', 'retryable'])
 
 export function encodeError(error: unknown, depth = 0): EncodedError {
@@ -24,7 +27,7 @@ export function encodeError(error: unknown, depth = 0): EncodedError {
     return {
       kind: 'error',
       name: 'Error',
-      message: String(error),
+      message: cut(String(error)),
       stack: undefined,
       fields: {},
       cause: undefined,
@@ -38,8 +41,8 @@ export function encodeError(error: unknown, depth = 0): EncodedError {
   return {
     kind: kindOf(error),
     name,
-    message,
-    stack,
+    message: cut(message),
+    stack: stack === undefined ? undefined : cut(stack),
     fields,
     cause: cause === undefined || depth >= DEPTH_MAX ? undefined : encodeError(cause, depth + 1),
   }
@@ -79,11 +82,12 @@ function restore({ kind, name, message, fields }: EncodedError, cause: Error | u
 
 /** A copy that can be cloned for sure. */
 function plain(value: unknown, depth: number): unknown {
+  if (typeof value === 'string') return cut(value)
   if (typeof value !== 'object' || value === null) {
     return typeof value === 'function' || typeof value === 'symbol' ? String(value) : value
   }
   if (depth > DEPTH_MAX) return '…'
-  if (value instanceof Error) return value.message
+  if (value instanceof Error) return cut(value.message)
   if (Array.isArray(value)) return value.map((item) => plain(item, depth + 1))
   const copy: Record<string, unknown> = {}
   for (const [name, item] of Object.entries(value)) {
@@ -95,4 +99,8 @@ function plain(value: unknown, depth: number): unknown {
     })
   }
   return copy
+}
+
+function cut(text: string): string {
+  return text.length <= TEXT_LENGTH_MAX ? text : `${text.slice(0, TEXT_LENGTH_MAX)}…`
 }

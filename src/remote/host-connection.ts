@@ -38,6 +38,8 @@ export class HostConnection {
   readonly #calls: HostCalls
   readonly #stopListening: () => void
   #malformed = 0
+  /** Nothing more is listened to. */
+  #isCutOff = false
   /** The call by which the other side goes: its last one, and answered last. */
   #closeId = 0
   #isOpen = true
@@ -127,7 +129,8 @@ export class HostConnection {
     this.#onClosed(this)
   }
 
-  #received(batch: unknown): void {
+  #received(batch: unknown): void | Promise<void> {
+    if (this.#isCutOff) return new Promise(() => {})
     // After the farewell there is nothing to ask for; what crossed it on its way does not matter any more.
     if (this.#closeId !== 0) return
     try {
@@ -135,9 +138,9 @@ export class HostConnection {
       while (!reader.isAtEnd && this.#isOpen) this.#calls.take(reader)
     } catch (error) {
       this.#malformed++
+      this.#isCutOff = error instanceof TooMuchInFlight || this.#malformed >= MALFORMED_MAX
       // The error is told first.
-      const isHopeless = error instanceof TooMuchInFlight || this.#malformed >= MALFORMED_MAX
-      if (isHopeless) setImmediate(() => this.close())
+      if (this.#isCutOff) setImmediate(() => this.close())
       throw error
     }
   }
