@@ -104,7 +104,7 @@ describe('a batch', () => {
   })
 
   test('holds numbers, texts and flags only where they belong', () => {
-    const wrong: readonly [unknown, (reader: BatchReader) => unknown][] = [
+    const wrong: readonly (readonly [unknown, (reader: BatchReader) => unknown])[] = [
       ...[-1, 1.5, NaN, Infinity, 2 ** 53, '1', null, undefined, 5n, [1]].map(
         (value) => [value, (reader: BatchReader) => reader.integer(0, Number.MAX_SAFE_INTEGER)] as const,
       ),
