@@ -1,4 +1,4 @@
-import { MessageChannel, MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
 import type { Defaults } from '../../src/api.js'
 import { failureOf, misuse, nextTurn, refusal } from '../../src/contract/observe.js'

@@ -73,9 +73,17 @@ describe('an error that crosses threads', () => {
   })
 
   test('can be anything that was thrown', () => {
-    for (const thrown of [undefined, null, 'text', 7, Symbol('s'), { a: 1 }, () => {}]) {
+    const things: readonly (readonly [unknown, string])[] = [
+      [undefined, 'undefined'],
+      [null, 'null'],
+      ['text', 'text'],
+      [7, '7'],
+      [Symbol('s'), 'Symbol(s)'],
+      [{ a: 1 }, '[object Object]'],
+    ]
+    for (const [thrown, text] of things) {
       expect(cross(thrown)).toBeInstanceOf(Error)
-      expect(cross(thrown).message).toBe(String(thrown))
+      expect(cross(thrown).message).toBe(text)
     }
   })
 
