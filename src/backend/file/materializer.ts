@@ -115,6 +115,13 @@ export class Materializer {
     })
   }
 
+  /** Resolves when the namespace is gone from the tree if it is being removed, or when that turns out to be stuck. */
+  async untilRemoved(namespace: string): Promise<void> {
+    const { change } = this.#options.backlog.get(namespace) ?? {}
+    if (change?.change !== 'remove') return
+    await this.materialized(namespace, [NAMESPACE_ITSELF], change.revision).catch(() => {})
+  }
+
   /** Resolves when everything that is in the backlog now is in the tree; rejects with the first failure. */
   async flush(onProgress?: (done: number, total: number) => void): Promise<void> {
     const { backlog } = this.#options

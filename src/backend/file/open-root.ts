@@ -20,7 +20,7 @@ import { Journal, type Spare } from './journal.js'
 import type { StoreLayout } from './layout.js'
 import { Materializer } from './materializer.js'
 import { probeNameFolding } from './name-folding.js'
-import { isCreation, NamespaceSpellings, sharedDirectory } from './namespace-spellings.js'
+import { NamespaceSpellings } from './namespace-spellings.js'
 import { readJournal, type FoundJournal } from './recovery.js'
 import { prepareFormat, prepareRoot, prepareStoreDirectories, unusable } from './root.js'
 import { listSegments, SEGMENT_BYTES, type SegmentFile } from './segment.js'
@@ -29,7 +29,6 @@ import type { TaskRunner } from './task-runner.js'
 import type { RootContext } from './tasks.js'
 import { sweepTemporaries } from './temporaries.js'
 import { TreeSource } from './tree-source.js'
-import { NAMESPACE_ITSELF } from './tree-waiters.js'
 import { Upkeep } from './upkeep.js'
 
 /** Keys that are brought into the tree while opening; about a second's work. */
@@ -68,7 +67,8 @@ async function startRoot(
   const { mode, ownerWaitMs } = settings
   const prepared = prepareRoot(fs, settings.root, mode)
   const { root, layout } = prepared
-  const lock = await acquireLock(fs, { path: layout.lock, fileMode: mode.file, ownerWaitMs })
+  const lockRequest = { path: layout.lock, directory: root, fileMode: mode.file, ownerWaitMs }
+  const lock = await acquireLock(fs, lockRequest)
   cleanups.push(() => lock.release())
   const storeId = prepareFormat(fs, prepared, mode, newStoreId)
   const runner = startRunner(settings.workers, settings.workerUrl)
@@ -209,7 +209,9 @@ export class OpenRoot {
     await this.#removeUnneeded()
     if (found !== null && this.#backlog.count <= RECOVER_AT_ONCE_MAX) await this.#tryFlush(undefined)
     if (foldName !== null) {
-      this.#spellings = new NamespaceSpellings(foldName, await this.source.namespaces())
+      const { source, commits, materializer } = this
+      this.#spellings = new NamespaceSpellings(foldName, { source, commits, materializer })
+      await this.#spellings.start()
     }
     const recovered = found === null ? null : { operations: found.operations, preserved: this.#preserved }
     return { revision: this.checkpointer.revision, recovered, foldName }
@@ -228,36 +230,12 @@ export class OpenRoot {
     return this.#space.wait()
   }
 
-  async commit(plans: readonly Plan[]): Promise<readonly CommitOutcome[]> {
-    const spellings = this.#spellings
-    if (spellings === null) return this.commits.commit(plans)
-    for (const plan of plans) {
-      if (isCreation(plan)) await this.#untilRemoved(spellings.otherThan(plan.namespace))
-    }
-    return spellings.commit(plans, (taken) => this.commits.commit(taken))
+  commit(plans: readonly Plan[]): Promise<readonly CommitOutcome[]> {
+    return this.#spellings === null ? this.commits.commit(plans) : this.#spellings.commit(plans)
   }
 
-  async load(namespace: string): Promise<{ readonly exists: boolean; readonly keys: readonly string[] }> {
-    const spellings = this.#spellings
-    if (spellings === null) return this.source.load(namespace)
-    await this.#untilRemoved(spellings.otherThan(namespace))
-    const loaded = await this.source.load(namespace)
-    if (loaded.exists && !spellings.isUsed(namespace)) {
-      // Somebody made the directory, under this spelling or another one.
-      const names = await this.source.namespaces()
-      const found = names.find((name) => spellings.isSame(name, namespace))
-      if (found !== undefined) spellings.use(found)
-    }
-    const other = spellings.otherThan(namespace)
-    if (other !== null) throw sharedDirectory(namespace, other)
-    return loaded
-  }
-
-  /** A namespace that is being removed frees its directory within moments, unless it is stuck. */
-  async #untilRemoved(namespace: string | null): Promise<void> {
-    const change = namespace === null ? null : this.#backlog.get(namespace)?.change
-    if (namespace === null || change?.change !== 'remove') return
-    await this.materializer.materialized(namespace, [NAMESPACE_ITSELF], change.revision).catch(() => {})
+  load(namespace: string): ReturnType<TreeSource['load']> {
+    return (this.#spellings ?? this.source).load(namespace)
   }
 
   async close({ flush, onProgress }: CloseRootOptions): Promise<boolean> {

@@ -2,7 +2,8 @@
  * Owns the lock file of a root while a store is open (I10). The lock itself is the kernel's (`lock-mechanism.ts`):
  * it ends with the process that has it, however that ends, so there is nothing stale to clean up, and a pid is never
  * believed. What the file says is for the message of the one that was refused. The file is never removed: two stores
- * that lock different files of the same name would both own the root.
+ * that lock different files of the same name would both own the root. As people delete lock files, to get rid of what was
+ * refused, the root's directory is locked as well.
  */
 import { hostname } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -13,6 +14,8 @@ import { lockMechanisms, type LockAttempt, type LockMechanism } from './lock-mec
 export interface RootLockRequest {
   /** The lock file; made if it is missing, never removed. Its directory exists. */
   readonly path: string
+  /** Locked too, so that a second file at the path is of no use. */
+  readonly directory?: string
   readonly fileMode: number
   /** How long to wait for another owner to go. Default 0. */
   readonly ownerWaitMs?: number
@@ -29,8 +32,6 @@ interface Owner {
   /** Milliseconds since 1970. */
   readonly since: number | null
 }
-
-type Locked = Extract<LockAttempt, { status: 'locked' }>
 
 const PAUSE_FIRST_MS = 10
 const PAUSE_MAX_MS = 100
@@ -58,27 +59,58 @@ export async function acquireRootLock(
 /** The lock, or who has it; `replaced`: another file is at the path by now. */
 async function tryOnce(
   fs: FileSystem,
-  { path, fileMode }: RootLockRequest,
+  { path, directory, fileMode }: RootLockRequest,
   mechanisms: readonly LockMechanism[],
 ): Promise<RootLock | Owner | 'replaced'> {
   const fd = openLockFile(fs, path, fileMode)
-  let attempt: Exclude<LockAttempt, { status: 'missing' }> | null = null
+  const file = await lockOpened(fs, fd, path, mechanisms)
+  if (file === null) return readOwner(fs, path)
   try {
-    attempt = await tryMechanisms(mechanisms, fd, fs.stat(fd))
-    if (attempt.status === 'locked' && isStillAt(fs, fd, path)) {
-      writeOwner(fs, fd)
-      return heldLock(fs, fd, attempt)
+    if (!isStillAt(fs, fd, path)) {
+      file.release()
+      return 'replaced'
     }
-    if (attempt.status === 'unavailable') throw unusable(path, attempt.reason)
-    const answer = attempt.status === 'owned' ? readOwner(fs, fd) : 'replaced'
-    if (attempt.status === 'locked') attempt.release()
-    fs.close(fd)
-    return answer
+    const locks = [file]
+    if (directory !== undefined) {
+      const above = await lockOpened(fs, fs.open(directory, 'directory'), directory, mechanisms)
+      if (above === null) {
+        file.release()
+        return readOwner(fs, path)
+      }
+      locks.push(above)
+    }
+    writeOwner(fs, fd)
+    return heldLock(fs, fd, locks)
   } catch (error) {
-    if (attempt?.status === 'locked') attempt.release()
+    file.release()
+    throw error
+  }
+}
+
+/** Null if somebody else has the lock. Releasing it closes what was opened; otherwise it is closed at once. */
+async function lockOpened(
+  fs: FileSystem,
+  fd: number,
+  path: string,
+  mechanisms: readonly LockMechanism[],
+): Promise<RootLock | null> {
+  try {
+    const attempt = await tryMechanisms(mechanisms, fd, fs.stat(fd))
+    if (attempt.status === 'unavailable') throw unusable(path, attempt.reason)
+    if (attempt.status === 'locked') {
+      return {
+        release() {
+          attempt.release()
+          closeAnyhow(fs, fd)
+        },
+      }
+    }
+  } catch (error) {
     closeAnyhow(fs, fd)
     throw error
   }
+  closeAnyhow(fs, fd)
+  return null
 }
 
 async function tryMechanisms(
@@ -94,7 +126,7 @@ async function tryMechanisms(
   return { status: 'unavailable', reason: 'neither `flock` nor `perl` was found, one of them is needed' }
 }
 
-function heldLock(fs: FileSystem, fd: number, held: Locked): RootLock {
+function heldLock(fs: FileSystem, fd: number, locks: readonly RootLock[]): RootLock {
   let released = false
   return {
     release() {
@@ -106,8 +138,7 @@ function heldLock(fs: FileSystem, fd: number, held: Locked): RootLock {
       } catch {
         // Only the message of a refused store would tell.
       }
-      held.release()
-      fs.close(fd)
+      for (const lock of locks) lock.release()
     },
   }
 }
@@ -151,10 +182,9 @@ function writeOwner(fs: FileSystem, fd: number): void {
 }
 
 /** What can't be made out is null. */
-function readOwner(fs: FileSystem, fd: number): Owner {
+function readOwner(fs: FileSystem, path: string): Owner {
   try {
-    const bytes = Buffer.alloc(OWNER_BYTES_MAX)
-    const json: unknown = JSON.parse(bytes.toString('utf8', 0, readFully(fs, fd, bytes, 0)))
+    const json: unknown = JSON.parse(readText(fs, path))
     const { pid, host, since } = (json ?? {}) as Record<string, unknown>
     return {
       pid: typeof pid === 'number' && Number.isSafeInteger(pid) && pid > 0 ? pid : null,
@@ -163,6 +193,16 @@ function readOwner(fs: FileSystem, fd: number): Owner {
     }
   } catch {
     return { pid: null, host: null, since: null }
+  }
+}
+
+function readText(fs: FileSystem, path: string): string {
+  const bytes = Buffer.alloc(OWNER_BYTES_MAX)
+  const fd = fs.open(path, 'read')
+  try {
+    return bytes.toString('utf8', 0, readFully(fs, fd, bytes, 0))
+  } finally {
+    closeAnyhow(fs, fd)
   }
 }
 

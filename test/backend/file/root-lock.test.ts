@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
@@ -327,6 +327,17 @@ describe('the lock file', () => {
     expect(open.size).toBe(1)
     lock.release()
     expect(open.size).toBe(0)
+    const request = { fs, directory: dirname(path) }
+    const both = await acquire(path, request)
+    expect(open.size).toBe(2)
+    rmSync(path)
+    await expect(acquire(path, request)).rejects.toMatchObject({ code: 'STORE_OWNED' })
+    await expect(acquire(path, { fs, directory: `${path}/nowhere` })).rejects.toMatchObject({
+      code: 'ENOTDIR',
+    })
+    expect(open.size).toBe(2)
+    both.release()
+    expect(open.size).toBe(0)
   })
 })
 
@@ -350,6 +361,21 @@ describe('mechanisms', () => {
       await acquire(newPath(), { mechanisms })
       lock.release()
       await acquire(path, { mechanisms })
+    },
+  )
+
+  test.runIf(linux).each(available)(
+    '%s locks the directory too: a lock file that is deleted lets nobody in',
+    async (_name, mechanism) => {
+      const path = newPath()
+      const options = { directory: dirname(path), mechanisms: [mechanism] }
+      const lock = await acquire(path, options)
+      rmSync(path)
+      const refusal = { code: 'STORE_OWNED', pid: null, sameProcess: false }
+      await expect(acquire(path, options)).rejects.toMatchObject(refusal)
+      await expect(acquire(path, options)).rejects.toMatchObject(refusal)
+      lock.release()
+      await acquire(path, options)
     },
   )
 

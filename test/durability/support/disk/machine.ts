@@ -25,7 +25,7 @@ export class Machine {
   readonly recording: Recording
   readonly #simulation: Simulation
   readonly #fs: FileSystem
-  #isLocked = false
+  readonly #locked = new Set<number>()
   #tasks = 0
 
   /** `wrap` puts something between the store and the disk. */
@@ -55,10 +55,10 @@ export class Machine {
     return readTree(this.disk.state)
   }
 
-  readonly #lock: LockMechanism = async () => {
-    if (this.#isLocked) return { status: 'owned' }
-    this.#isLocked = true
-    return { status: 'locked', release: () => (this.#isLocked = false) }
+  readonly #lock: LockMechanism = async (_fd, { ino }) => {
+    if (this.#locked.has(ino)) return { status: 'owned' }
+    this.#locked.add(ino)
+    return { status: 'locked', release: () => void this.#locked.delete(ino) }
   }
 
   #runner(): TaskRunner {
