@@ -135,25 +135,35 @@ function faultsFor(random: Random, counts: ReadonlyMap<string, number>): Fault[]
   })
 }
 
+/** Tries every call that the steps make, except those that were tried already. */
+async function tryAll(random: Random, steps: readonly Step[], tried: Set<string>): Promise<void> {
+  const { faults } = await liveWithFault(random.fork('life'), steps, null)
+  const counts = new Map([...faults.counts].filter(([call]) => !tried.has(call)))
+  for (const call of counts.keys()) tried.add(call)
+  const problems: string[] = []
+  let reached = 0
+  const plans = faultsFor(random, counts)
+  for (const fault of plans) {
+    try {
+      // The same random numbers as without the fault, so that the same calls are made up to it.
+      if (await tryFault(random.fork('life'), steps, fault)) reached++
+    } catch (error) {
+      problems.push(error instanceof Error ? error.message : String(error))
+    }
+  }
+  expect(problems).toEqual([])
+  expect(reached, 'most of the faults happened').toBeGreaterThan(plans.length * 0.6)
+}
+
 test('whatever call fails, once or for ever: answers are true, nothing acknowledged is lost (I1, I4, I8, I11)', () =>
   forSeeds('faults', async (seed) => {
     const random = new Random(seed)
-    const steps = [
-      ...orderlyWorkload('clerk'),
-      ...randomWorkload(random, { steps: 40, namespaces: 2, largeShare: 0.02 }),
-    ]
-    const { faults } = await liveWithFault(random.fork('life'), steps, null)
-    const problems: string[] = []
-    let reached = 0
-    const plans = faultsFor(random, faults.counts)
-    for (const fault of plans) {
-      // The same random numbers as without the fault, so that the same calls are made up to it.
-      try {
-        if (await tryFault(random.fork('life'), steps, fault)) reached++
-      } catch (error) {
-        problems.push(error instanceof Error ? error.message : String(error))
-      }
-    }
-    expect(problems).toEqual([])
-    expect(reached, 'most of the faults happened').toBeGreaterThan(plans.length * 0.75)
+    const tried = new Set<string>()
+    const some = randomWorkload(random, { steps: 25, namespaces: 2, largeShare: 0 })
+    await tryAll(random, [...orderlyWorkload('clerk', 0), ...some], tried)
+    // What is only done when segments are full.
+    await tryAll(random, orderlyWorkload('clerk'), tried)
+    expect([...tried]).toEqual(
+      expect.arrayContaining(['unlink segment', 'rename metadata', 'writeAsync segment']),
+    )
   }))

@@ -13,17 +13,17 @@ import type { BackendHost, CommitOutcome, OpenAnswer, Plan } from '../backend.js
 import { Backlog } from './backlog.js'
 import { CheckpointFile } from './checkpoint.js'
 import { Checkpointer } from './checkpointer.js'
+import { findEarlierSegments, syncSegments, type EarlierSegments } from './earlier-segments.js'
 import type { FileBackendParts } from './file-backend.js'
-import { errorCode, type FileSystem } from './file-system.js'
+import { errorCode, syncDirectory, type FileSystem } from './file-system.js'
 import { GroupCommit } from './group-commit.js'
-import { Journal, type Spare } from './journal.js'
+import { Journal } from './journal.js'
 import type { StoreLayout } from './layout.js'
 import { Materializer } from './materializer.js'
 import { probeNameFolding } from './name-folding.js'
 import { NamespaceSpellings } from './namespace-spellings.js'
 import { readJournal, type FoundJournal } from './recovery.js'
 import { prepareFormat, prepareRoot, prepareStoreDirectories, unusable } from './root.js'
-import { listSegments, SEGMENT_BYTES, type SegmentFile } from './segment.js'
 import { SpaceWait } from './space-wait.js'
 import type { TaskRunner } from './task-runner.js'
 import type { RootContext } from './tasks.js'
@@ -124,9 +124,7 @@ export class OpenRoot {
   readonly #journal: Journal
   readonly #upkeep: Upkeep
   readonly #space: SpaceWait
-  /** Segments of earlier openings: those that can be filled anew as they are, and the others. */
-  readonly #reused: readonly Spare[]
-  readonly #unneeded: readonly string[]
+  readonly #earlier: EarlierSegments
   #failure: AgentStateError | null = null
   /** Set when the checkpoint says so: before that it must go on naming what was found. */
   #hasBegun = false
@@ -138,12 +136,9 @@ export class OpenRoot {
   constructor(parts: RootParts) {
     this.#parts = parts
     const { fs, host, context, runner, checkpoint, layout, settings, backlog, found } = parts
-    const segments = listSegments(fs, layout.journal)
-    this.#reused = found === null ? reusable(fs, segments) : []
-    const reused = new Set(this.#reused.map(({ id }) => id))
-    this.#unneeded = segments.filter(({ id }) => !reused.has(id)).map(({ path }) => path)
+    this.#earlier = findEarlierSegments(fs, layout.journal, found === null)
     const end = found?.end ?? checkpoint.state.position
-    const next = { ...end, segment: (segments.at(-1)?.id ?? 0) + 1, offset: 0 }
+    const next = { ...end, segment: this.#earlier.nextId, offset: 0 }
     const fileMode = settings.mode.file
     const { storeId } = context
 
@@ -152,7 +147,7 @@ export class OpenRoot {
     this.#space = new SpaceWait(host.limits.spaceWaitMs, () => this.#journal.prepareSpare())
     const onSpace = (failure: string | null): void => this.#space.note(failure)
     const journal = { fs, runner, directory: layout.journal, storeId, fileMode, onSpace }
-    this.#journal = new Journal(journal, next, this.#reused)
+    this.#journal = new Journal(journal, next, this.#earlier.reusable)
     this.commits = new GroupCommit({
       journal: this.#journal,
       backlog,
@@ -199,6 +194,7 @@ export class OpenRoot {
    */
   async start(): Promise<OpenAnswer> {
     const { foldName, found } = this.#parts
+    this.#syncReusable()
     const noRoom = await this.#journal.start()
     if (noRoom !== null) {
       throw stateError('NO_SPACE', `there is no room for a journal (${noRoom})`, { cause: noRoom })
@@ -276,28 +272,29 @@ export class OpenRoot {
    * there is no room for that, what can be brought into the tree leaves less to write.
    */
   async #carryFound(): Promise<void> {
-    this.#syncFound()
+    syncSegments(this.#parts.fs, this.#earlier.unneeded)
     if (await this.#upkeep.carry()) return
     await this.#tryFlush(undefined)
     if (this.#failure === null && (await this.#upkeep.carry())) return
     throw this.#failure ?? stateError('NO_SPACE', 'there is no room to write what has to be recovered', {})
   }
 
-  #syncFound(): void {
-    const { fs } = this.#parts
-    for (const path of this.#unneeded) {
-      const fd = fs.open(path, 'read-write')
-      try {
-        fs.datasync(fd)
-      } finally {
-        fs.close(fd)
-      }
-    }
+  /** One of them may be from a process that was killed while it made it, before its opening had begun. */
+  #syncReusable(): void {
+    const { fs, layout } = this.#parts
+    const { reusable } = this.#earlier
+    if (reusable.length === 0) return
+    syncSegments(
+      fs,
+      reusable.map(({ path }) => path),
+    )
+    syncDirectory(fs, layout.journal)
   }
 
   async #removeUnneeded(): Promise<void> {
-    if (this.#unneeded.length === 0) return
-    const { failure } = await this.#parts.runner.run({ kind: 'remove-segments', paths: this.#unneeded })
+    const { unneeded } = this.#earlier
+    if (unneeded.length === 0) return
+    const { failure } = await this.#parts.runner.run({ kind: 'remove-segments', paths: unneeded })
     if (failure === null) return
     this.#parts.host.warning('SEGMENT_LEFT', `an old segment could not be deleted: ${failure.message}`)
   }
@@ -334,13 +331,6 @@ export class OpenRoot {
     this.#parts.host.failed(error)
     return error
   }
-}
-
-/** Segments that a clean end left can be filled anew as they are. */
-function reusable(fs: FileSystem, segments: readonly SegmentFile[]): Spare[] {
-  return segments
-    .map(({ id, path }) => ({ id, path, bytes: fs.lstat(path)?.size ?? 0 }))
-    .filter(({ bytes }) => bytes === SEGMENT_BYTES)
 }
 
 /** Runs all, whatever fails; the first error is thrown at the end. */

@@ -61,8 +61,8 @@ export function randomWorkload(random: Random, settings: WorkloadSettings, first
   return steps
 }
 
-/** One thing after the other: makes, fills and empties directories, and fills a segment of the journal. */
-export function orderlyWorkload(namespace: string): Step[] {
+/** One thing after the other: makes, fills and empties directories, and may fill a segment of the journal. */
+export function orderlyWorkload(namespace: string, largeValues = 6): Step[] {
   const steps: Step[] = [{ kind: 'create', namespace }]
   const change = (...changes: KeyChange[]): void => {
     steps.push({ kind: 'change', namespace, writer: 'clerk', durability: 'tree', changes }, { kind: 'pause' })
@@ -71,7 +71,7 @@ export function orderlyWorkload(namespace: string): Step[] {
   change({ key: 'in/some/directory', value: 'first' }, { key: 'beside', value: 'it' })
   change({ key: 'in/some/directory', value: 'second' })
   change({ key: 'in/some/directory', value: null })
-  for (let part = 0; part < 6; part++) {
+  for (let part = 0; part < largeValues; part++) {
     change({ key: 'large', value: `part ${part}\n`.padEnd(LARGE_BYTES, '.') })
   }
   change({ key: 'in/another/directory', value: 'third' }, { key: 'beside', value: null })

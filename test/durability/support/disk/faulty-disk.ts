@@ -17,8 +17,13 @@ export interface Fault {
   readonly code: string
 }
 
+/** Says of each call, by name and place, whether it fails: with which code, or null. */
+export interface Trouble {
+  next(call: string): string | null
+}
+
 /** Counts the calls of each kind, and says which of them fail. */
-export class Faults {
+export class Faults implements Trouble {
   readonly counts = new Map<string, number>()
   /** How many calls have failed. */
   failed = 0
@@ -46,7 +51,7 @@ export class Faults {
   }
 }
 
-export function faultyDisk(disk: SimulatedDisk, faults: Faults): FileSystem {
+export function faultyDisk(disk: SimulatedDisk, faults: Trouble): FileSystem {
   const paths = new Map<number, string>()
 
   function check(name: string, path: string): void {
@@ -94,7 +99,8 @@ export function faultyDisk(disk: SimulatedDisk, faults: Faults): FileSystem {
 
   return {
     open(path, how, mode) {
-      check(how === 'create-exclusive' || how === 'read-write-create' ? 'create' : 'open', path)
+      const creates = how === 'create-exclusive' || (how === 'read-write-create' && disk.lstat(path) === null)
+      check(creates ? 'create' : 'open', path)
       const fd = disk.open(path, how, mode)
       paths.set(fd, path)
       return fd
@@ -141,6 +147,15 @@ export function faultyDisk(disk: SimulatedDisk, faults: Faults): FileSystem {
       disk.rename(from, to)
     },
     unlink: before('unlink', disk.unlink),
+  }
+}
+
+/** A disk without a free block: files can be made and what has its place can be written over, but nothing grows. */
+export class FullDisk implements Trouble {
+  isFull = false
+
+  next(call: string): string | null {
+    return this.isFull && /^(makeDirectory|write) /.test(call) ? 'ENOSPC' : null
   }
 }
 

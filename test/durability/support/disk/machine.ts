@@ -51,6 +51,11 @@ export class Machine {
     return openWatched(backend, limits)
   }
 
+  /** Until the promise resolves, no asynchronous sync is answered. */
+  holdSyncs(until: Promise<void>): void {
+    this.disk.syncsHeldUntil = until
+  }
+
   readTree(): BareTree {
     return readTree(this.disk.state)
   }

@@ -31,6 +31,8 @@ export class SimulatedDisk implements FileSystem {
   readonly #open = new Map<number, InodeId>()
   /** The task that is running, if one is. */
   task: number | null = null
+  /** What asynchronous syncs wait for, besides their usual time. */
+  syncsHeldUntil: Promise<void> = Promise.resolve()
   #nextFd = 3
 
   constructor(recording: Recording, simulation: Simulation) {
@@ -159,7 +161,10 @@ export class SimulatedDisk implements FileSystem {
     return written
   }
 
-  datasyncAsync = (fd: number): Promise<void> => this.#simulation.later(() => this.datasync(fd))
+  datasyncAsync = async (fd: number): Promise<void> => {
+    await this.syncsHeldUntil
+    await this.#simulation.later(() => this.datasync(fd))
+  }
 
   #apply(op: DiskOp): void {
     this.#state.apply(op)
