@@ -47,6 +47,8 @@ export class ClientCalls {
   readonly #onActive: (isActive: boolean) => void
   readonly #sent = new IdTable<Call>()
   readonly #waiting = new Queue<Call>()
+  /** Set when the connection is lost. */
+  #disconnected: (() => Error) | null = null
   #lastId = 0
   #operations = 0
   #bytes = 0
@@ -66,6 +68,7 @@ export class ClientCalls {
   ask<T>(asked: Asked, signal: AbortSignal | undefined): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (signal?.aborted === true) throw signal.reason
+      if (this.#disconnected !== null) throw this.#disconnected()
       const call: Call = {
         asked,
         state: 'waiting',
@@ -115,6 +118,7 @@ export class ClientCalls {
 
   /** Rejects everything. `hasAnswered`: the host has answered all that had reached it. */
   lost(hasAnswered: boolean, disconnected: () => Error): void {
+    this.#disconnected = disconnected
     const calls = this.#sent.entries()
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) calls.push(next)
     this.#sent.clear()

@@ -1,6 +1,6 @@
 /** The end of a port in the hands of somebody who does not use the library: says what he likes, and hears everything. */
 import { randomUUID } from 'node:crypto'
-import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads'
+import { MessageChannel, receiveMessageOnPort, type MessagePort } from 'node:worker_threads'
 import { onTestFinished } from 'vitest'
 import { deferred } from '../../src/contract/observe.js'
 import type { Greeting } from '../../src/remote/wire.js'
@@ -86,6 +86,20 @@ export class RawPort {
     this.#onDelivery?.()
     if (takes) this.say({ id: message.id, type: 'RAW', value: undefined })
   }
+}
+
+/** Another port in front of this one, which can be cut: then neither side is told why. */
+export function relay(port: MessagePort): { readonly port: MessagePort; cut(): void } {
+  const { port1, port2 } = new MessageChannel()
+  port1.postMessage(receiveMessageOnPort(port)?.message)
+  port.on('message', (message) => port1.postMessage(message))
+  port1.on('message', (message) => port.postMessage(message))
+  const cut = (): void => {
+    port.close()
+    port1.close()
+  }
+  onTestFinished(cut)
+  return { port: port2, cut }
 }
 
 /** Whether comlink's answer is an error, and which. */
