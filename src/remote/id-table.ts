@@ -11,7 +11,8 @@ export interface Numbered {
 const SLOTS = 2048
 
 export class IdTable<T extends Numbered> {
-  readonly #slots: (T | undefined)[] = Array.from({ length: SLOTS }, () => undefined)
+  /** Becomes as long as is needed: most connections never have much under way. */
+  readonly #slots: (T | undefined)[] = []
   /** Those whose slot is taken by an older one that stays. */
   readonly #others = new Map<number, T>()
   #size = 0
@@ -48,7 +49,7 @@ export class IdTable<T extends Numbered> {
   }
 
   clear(): void {
-    this.#slots.fill(undefined)
+    this.#slots.length = 0
     this.#others.clear()
     this.#size = 0
   }
