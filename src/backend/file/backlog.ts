@@ -10,7 +10,8 @@
 import type { Writer } from '../../api.js'
 import { FoldedDeletions } from './folded-deletions.js'
 import type { Segment } from './journal.js'
-import type { JournalRecord, KnownContent, MaterializeTask, TaskFailure, TreeOperation } from './tasks.js'
+import { KnownContents } from './known-contents.js'
+import type { JournalRecord, MaterializeTask, TaskFailure, TreeOperation } from './tasks.js'
 
 export type NamespaceChange = MaterializeTask['namespaceChange']
 
@@ -23,7 +24,7 @@ interface PendingBase {
   /** Why it could not be applied when that was last tried. */
   failure: TaskFailure | null
   /** Contents that the key had according to the journal; only while recovering. */
-  known: KnownContent[] | null
+  known: KnownContents | null
 }
 
 export interface PendingWrite extends PendingBase {
@@ -58,7 +59,7 @@ export class NamespaceBacklog {
   change: PendingNamespace | null = null
   readonly entries = new Map<string, Pending>()
   /** Of keys that a recovered removal dropped: the tree may still hold what they had. */
-  readonly knownBefore = new Map<string, KnownContent[]>()
+  readonly knownBefore = new Map<string, KnownContents>()
   /** Of each directory, how many deletions below it are pending. */
   readonly #deletionsBelow = new Map<string, number>()
   /** Null where the file system keeps all names apart. */
@@ -227,15 +228,15 @@ export class Backlog {
     }
     const before = backlog?.entries.get(body.key)
     if (body.kind === 'superseded') {
-      before?.known?.push({ size: body.size, crc: body.crc })
+      before?.known?.addPacked(body.contents)
       return
     }
     if (before !== undefined && before.revision > revision) return
-    const known = before?.known ?? backlog?.knownBefore.get(body.key) ?? []
+    const known = before?.known ?? backlog?.knownBefore.get(body.key) ?? new KnownContents()
     if (body.kind === 'delete') {
       this.addDelete(namespace, { key: body.key, revision, atMs, segment: segmentOf(null) })
     } else {
-      known.push({ size: body.size, crc: body.crc })
+      known.add(body)
       this.addWrite(namespace, { ...body, revision, atMs, segment: segmentOf(body.segment) })
     }
     this.find(namespace, body.key)!.known = known
@@ -330,7 +331,7 @@ export class Backlog {
 /** The operation as a worker gets it. */
 export function toTreeOperation(pending: Pending): TreeOperation {
   const { key, revision, known } = pending
-  const recovered = known === null ? {} : { known }
+  const recovered = known === null ? {} : { known: known.packed() }
   if (pending.kind === 'delete') return { kind: 'delete', key, revision, ...recovered }
   const { atMs, writer, writerAtS, anonymous, segment, position, size, crc } = pending
   const value = { segment: segment.path, position, size, crc }

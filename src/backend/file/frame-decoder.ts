@@ -10,6 +10,9 @@ import {
 } from './frame.js'
 import type { JournalRecord } from './tasks.js'
 
+const U32_BYTES = 4
+const PAIR_BYTES = 2 * U32_BYTES
+
 /** Where a body lies: positions of values are counted from the start of the segment. */
 export interface BodyPlace {
   readonly segment: number
@@ -87,8 +90,8 @@ class BodyReader {
     const key = body.toString('utf8', keyStart, writerStart)
     if (kind === RECORD_KINDS.delete) return { ...common, body: { kind: 'delete', key } }
     if (kind === RECORD_KINDS.superseded) {
-      const content = { size: body.readDoubleLE(start + 32), crc: body.readUInt32LE(start + 12) }
-      return { ...common, body: { kind: 'superseded', key, ...content } }
+      if (size % PAIR_BYTES !== 0) return null
+      return { ...common, body: { kind: 'superseded', key, contents: this.#contents(valueStart, size) } }
     }
     if (kind !== RECORD_KINDS.write) return null
     const flags = body[start + 1] as number
@@ -108,6 +111,12 @@ class BodyReader {
         crc: body.readUInt32LE(start + 12),
       },
     }
+  }
+
+  #contents(start: number, size: number): Uint32Array {
+    return Uint32Array.from({ length: size / U32_BYTES }, (_, index) =>
+      this.#body.readUInt32LE(start + index * U32_BYTES),
+    )
   }
 
   /** Undefined if it is not an identity. */

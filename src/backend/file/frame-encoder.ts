@@ -20,7 +20,6 @@ import {
   writeU64,
   type FramePlace,
 } from './frame.js'
-import type { KnownContent } from './tasks.js'
 
 /** A record taken from another place, under the revision it has. */
 export interface CarriedRecord {
@@ -31,7 +30,7 @@ export interface CarriedRecord {
     | { readonly kind: 'create' }
     | { readonly kind: 'remove' }
     | { readonly kind: 'delete'; readonly key: string }
-    | ({ readonly kind: 'superseded'; readonly key: string } & KnownContent)
+    | { readonly kind: 'superseded'; readonly key: string; readonly contents: Uint32Array }
     | {
         readonly kind: 'write'
         readonly key: string
@@ -48,6 +47,7 @@ const BUFFER_BYTES_FIRST = 64 * 1024
 /** A buffer that grew larger for an unusual group is given back. */
 const BUFFER_BYTES_KEPT = 8 * 1024 * 1024
 const U16_MAX = 0xffff
+const U32_BYTES = 4
 const NO_BYTES = Buffer.alloc(0)
 
 /** Encodes one frame at a time; reused, so that steady load allocates nothing. */
@@ -92,7 +92,7 @@ export class FrameEncoder {
     const { body, revision, atMs } = record
     this.#group(record.namespace, 1, () => {
       if (body.kind === 'write') this.#write({ ...body, size: body.value.length }, revision, atMs)
-      else if (body.kind === 'superseded') this.#superseded(body, revision, atMs)
+      else if (body.kind === 'superseded') this.#superseded(body.key, body.contents, revision, atMs)
       else this.#plain(RECORD_KINDS[body.kind], body.kind === 'delete' ? body.key : '', revision, atMs)
     })
   }
@@ -151,11 +151,15 @@ export class FrameEncoder {
     this.#end = start + RECORD_HEADER_BYTES + keyBytes
   }
 
-  #superseded(content: KnownContent & { readonly key: string }, revision: number, atMs: number): void {
+  #superseded(key: string, contents: Uint32Array, revision: number, atMs: number): void {
     const start = this.#end
-    this.#plain(RECORD_KINDS.superseded, content.key, revision, atMs)
-    this.#buffer.writeUInt32LE(content.crc, start + 12)
-    this.#buffer.writeDoubleLE(content.size, start + 32)
+    const size = contents.length * U32_BYTES
+    this.#reserve(RECORD_HEADER_BYTES + 3 * key.length + size)
+    this.#plain(RECORD_KINDS.superseded, key, revision, atMs)
+    const valueStart = this.#end
+    for (const number of contents) this.#end = this.#buffer.writeUInt32LE(number, this.#end)
+    this.#buffer.writeUInt32LE(size, start + 8)
+    this.#buffer.writeUInt32LE(crc32(this.#buffer.subarray(valueStart, this.#end)), start + 12)
   }
 
   #write(change: Omit<WriteChange, 'kind'>, revision: number, atMs: number): void {

@@ -53,8 +53,8 @@
  * |    |       | value, exactly as it was given |
  *
  * Lengths and flags that a kind has no use for are zero. A record of kind 5 stands behind the latest record of its key
- * where recovery has written that again: it names, by size and CRC alone, a content that the key had before, which a crash
- * may have left in the tree. Its length of the value is zero; the size stands in the place of the writer's time.
+ * where recovery has written that again: it names contents that the key had before, one of which a crash may have left in
+ * the tree. Its value is a list of them: of each the size and the CRC, both u32.
  *
  * Rules that readers of the journal rely on, and appenders keep:
  * - A frame is durable before the next one is written. So a frame's existence proves that all before it were durable.

@@ -12,6 +12,7 @@
  * checkpoint is behind all of its frames, so these have smaller sequences than any that is expected since.
  */
 import { crc32 } from 'node:zlib'
+import { CollapsedRecords } from './collapsed-records.js'
 import { decodeRecords } from './frame-decoder.js'
 import {
   decodeHeader,
@@ -31,7 +32,7 @@ import type { JournalPosition, JournalRecord, ScanJournalAnswer, ScanJournalTask
 const PROBE_BYTES = 1024 * 1024
 
 interface Window {
-  readonly records: JournalRecord[]
+  readonly records: CollapsedRecords
   readonly next: JournalPosition
   readonly frameCount: number
 }
@@ -51,7 +52,8 @@ export function scanJournal(fs: FileSystem, task: ScanJournalTask): ScanJournalA
 }
 
 function more({ records, next }: Window): ScanJournalAnswer {
-  return { records, next, end: 'more', segmentBytes: 0, corruptAt: null }
+  const { count: recordCount } = records
+  return { records: records.finish(), recordCount, next, end: 'more', segmentBytes: 0, corruptAt: null }
 }
 
 function readWindowAt(
@@ -72,7 +74,7 @@ function readWindow(
   windowBytes: number,
 ): Window {
   let bytes = reader.read(from.offset, Math.max(windowBytes, FRAME_ALIGNMENT))
-  const records: JournalRecord[] = []
+  const records = new CollapsedRecords()
   let next = from
   let frameCount = 0
   for (;;) {
@@ -86,7 +88,7 @@ function readWindow(
     }
     const found = readBody(bytes.subarray(start + FRAME_HEADER_BYTES, end), header)
     if (found === null) break
-    for (const record of found) records.push(record)
+    for (const record of found) records.add(record)
     next = behind(header)
     frameCount++
   }
@@ -152,7 +154,13 @@ function judgeEnd(
     block: reader.read(position.offset, FRAME_ALIGNMENT),
     size: reader.size,
   }))
-  const answer = { records: [], next: position, segmentBytes: found?.size ?? 0, corruptAt: null }
+  const answer = {
+    records: [],
+    recordCount: 0,
+    next: position,
+    segmentBytes: found?.size ?? 0,
+    corruptAt: null,
+  }
   const later = findLaterFrame(fs, segments, storeId, position)
   if (later !== null)
     return { ...answer, end: 'corrupt', corruptAt: badPlace(task.directory, position, later) }

@@ -1,8 +1,9 @@
 import { Buffer } from 'node:buffer'
 import { v7 as uuidv7 } from 'uuid'
 import { syncDirectory, writeFully, type FileStat } from './file-system.js'
+import { includesContent, includesSize } from './known-contents.js'
 import { contentPath, parentOf, preservedName, storeLayout } from './layout.js'
-import type { KnownContent, MaterializeAnswer, TreeOperation } from './tasks.js'
+import type { MaterializeAnswer, TreeOperation } from './tasks.js'
 import { checksumFile, readMetadata, withFile } from './tree-files.js'
 import { timeFits } from './tree-judge.js'
 import type { TreeRun } from './tree-writer.js'
@@ -26,7 +27,7 @@ export function preserveEdits(run: TreeRun): Preserved[] {
   return preserved
 }
 
-function isEdited(run: TreeRun, { key }: TreeOperation, known: readonly KnownContent[]): boolean {
+function isEdited(run: TreeRun, { key }: TreeOperation, known: Uint32Array): boolean {
   const { fs, directories, task } = run
   const path = contentPath(task.context.root, task.namespace, key)
   if (!directories.isReal(parentOf(path))) return false
@@ -34,13 +35,7 @@ function isEdited(run: TreeRun, { key }: TreeOperation, known: readonly KnownCon
   return edited ?? false
 }
 
-function isExplained(
-  run: TreeRun,
-  key: string,
-  known: readonly KnownContent[],
-  fd: number,
-  stat: FileStat,
-): boolean {
+function isExplained(run: TreeRun, key: string, known: Uint32Array, fd: number, stat: FileStat): boolean {
   const { fs, directories, task } = run
   const { root, storeId } = task.context
   const found = readMetadata(fs, directories, root, task.namespace, key)
@@ -50,10 +45,10 @@ function isExplained(
   const own = found.status === 'found' ? found.metadata.own : null
   const ours = own !== null && own.storeId === storeId && own.size === stat.size ? own : null
   if (ours !== null && timeFits(stat.mtimeMs, ours.writtenAtMs)) return true
-  const candidates = [...(ours === null ? [] : [ours]), ...known].filter(({ size }) => size === stat.size)
-  if (candidates.length === 0) return false
+  const { size } = stat
+  if (ours === null && !includesSize(known, size)) return false
   const crc = checksumFile(fs, fd)
-  return candidates.some((candidate) => candidate.crc === crc)
+  return ours?.crc === crc || includesContent(known, { size, crc })
 }
 
 /** The note comes first, so that no preserved content is ever without one. */

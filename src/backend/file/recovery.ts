@@ -51,7 +51,7 @@ export async function readJournal(
       windowBytes: WINDOW_BYTES,
     })
     for (const record of answer.records) backlog.addRecovered(record, segmentOf)
-    operations += answer.records.length
+    operations += answer.recordCount
     next = answer.next
     if (answer.end === 'more') continue
     const damage = answer.corruptAt ?? damageAtEnd(directory, answer, reached)

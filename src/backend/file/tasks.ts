@@ -28,8 +28,9 @@ export interface KnownContent {
 }
 
 /**
- * The latest operation of a key. `known` is given by recovery: content found at the key's path that fits neither its
- * metadata nor one of these was edited by hand after the crash, and is preserved before it is replaced.
+ * The latest operation of a key. `known` is given by recovery, packed as `known-contents.ts` says: content found at the key's
+ * path that fits neither its metadata nor one of these was edited by hand after the crash, and is preserved before it is
+ * replaced.
  */
 export type TreeOperation =
   | {
@@ -41,13 +42,13 @@ export type TreeOperation =
       readonly writerAtS: number | null
       readonly anonymous: boolean
       readonly value: ValueLocation
-      readonly known?: readonly KnownContent[]
+      readonly known?: Uint32Array
     }
   | {
       readonly kind: 'delete'
       readonly key: string
       readonly revision: number
-      readonly known?: readonly KnownContent[]
+      readonly known?: Uint32Array
     }
 
 export interface MaterializeTask {
@@ -206,8 +207,8 @@ export interface JournalRecord {
     | { readonly kind: 'create' }
     | { readonly kind: 'remove' }
     | { readonly kind: 'delete'; readonly key: string }
-    /** A content that the key had before its latest record. */
-    | ({ readonly kind: 'superseded'; readonly key: string } & KnownContent)
+    /** Contents that the key had before its latest record, packed as `known-contents.ts` says. */
+    | { readonly kind: 'superseded'; readonly key: string; readonly contents: Uint32Array }
     | {
         readonly kind: 'write'
         readonly key: string
@@ -222,7 +223,10 @@ export interface JournalRecord {
 }
 
 export interface ScanJournalAnswer {
+  /** Of each key the latest one of the window, and behind it what the key had before. */
   readonly records: readonly JournalRecord[]
+  /** So many were read. */
+  readonly recordCount: number
   /** Where the next window starts; also the end of the journal when `end` is not `more`. */
   readonly next: JournalPosition
   /** `more`: call again. `clean`: nothing behind it. `torn`: an append was cut off there, nothing acknowledged is behind it. */

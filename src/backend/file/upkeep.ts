@@ -85,7 +85,7 @@ export class Upkeep {
     }
     for (const carried of allOf(this.#options.backlog)) {
       frame.push(carried)
-      bytes += CARRY_RECORD_BYTES + ('size' in carried.pending ? carried.pending.size : 0)
+      bytes += carriedBytes(carried)
       if (bytes >= CARRY_BYTES_MAX) await flush()
       if (!complete) return false
     }
@@ -164,6 +164,13 @@ export class Upkeep {
   }
 }
 
+/** About what it takes in a frame. */
+function carriedBytes({ pending }: Carried): number {
+  const value = 'size' in pending ? pending.size : 0
+  const known = 'known' in pending ? (pending.known?.bytes ?? 0) : 0
+  return CARRY_RECORD_BYTES + value + known
+}
+
 /** A copy: the backlog changes while it is carried. */
 function allOf(backlog: Backlog): Carried[] {
   const all: Carried[] = []
@@ -178,12 +185,9 @@ function allOf(backlog: Backlog): Carried[] {
 function supersededOf({ namespace, pending }: Carried): CarriedRecord[] {
   if (!('known' in pending) || pending.known === null) return []
   const { key, revision, atMs } = pending
-  return pending.known.map(({ size, crc }) => ({
-    namespace,
-    revision,
-    atMs,
-    body: { kind: 'superseded', key, size, crc },
-  }))
+  const contents = pending.known.packed(pending.kind === 'write' ? pending : null)
+  if (contents.length === 0) return []
+  return [{ namespace, revision, atMs, body: { kind: 'superseded', key, contents } }]
 }
 
 function isCurrent(backlog: Backlog, { namespace, pending }: Carried): boolean {

@@ -309,10 +309,7 @@ describe('what recovery adds', () => {
     const backlog = recover([write(1, 'k'), write(2, 'k'), record(3, { kind: 'delete', key: 'k' })])
     expect(toTreeOperation(backlog.find('n', 'k')!)).toMatchObject({
       kind: 'delete',
-      known: [
-        { size: 1, crc: 1 },
-        { size: 2, crc: 2 },
-      ],
+      known: Uint32Array.of(1, 1, 2, 2),
     })
   })
 
@@ -324,10 +321,7 @@ describe('what recovery adds', () => {
       write(4, 'k'),
     ]
     expect(toTreeOperation(recover(records).find('n', 'k')!)).toMatchObject({
-      known: [
-        { size: 1, crc: 1 },
-        { size: 4, crc: 4 },
-      ],
+      known: Uint32Array.of(1, 1, 4, 4),
     })
   })
 })

@@ -32,6 +32,30 @@ function writeChange(key: string, value: string | Uint8Array, writer: Writer | n
   return { kind: 'write', key, value, size, writer, writerAtS: null, anonymous: writer === null }
 }
 
+test('a record of superseded contents lists their sizes and CRCs, as documented', () => {
+  const encoder = new FrameEncoder()
+  const contents = Uint32Array.of(7, 0xffffffff, 8 * 2 ** 20, 1)
+  encoder.addRecord(write('k', 'value', 9))
+  encoder.addRecord({
+    namespace: 'n',
+    revision: 9,
+    atMs: 1,
+    body: { kind: 'superseded', key: 'k', contents },
+  })
+  const { bytes } = encoder.seal(PLACE)
+  expect(decode(bytes)[1]).toEqual({
+    namespace: 'n',
+    revision: 9,
+    atMs: 1,
+    body: { kind: 'superseded', key: 'k', contents },
+  })
+  expect(encoder.valueOffsets).toHaveLength(1)
+  const value = Buffer.from('07000000ffffffff0000800001000000', 'hex')
+  const at = Buffer.from(bytes).indexOf(value)
+  const record = Buffer.from(bytes).subarray(at - 41, at)
+  expect([record[0], record.readUInt32LE(8), record.readUInt32LE(12)]).toEqual([5, 16, crc32(value)])
+})
+
 const text = fc.string({ unit: 'grapheme', maxLength: 20 })
 const name = fc.string({ unit: 'binary', minLength: 1, maxLength: 40 })
 const writers = fc.option(

@@ -59,18 +59,21 @@ describe('a whole journal', () => {
   test('is empty where nothing was ever written', () => {
     const { directory } = startJournal(64 * KIB)
     const end = { end: 'clean', segmentBytes: 64 * KIB, corruptAt: null } as const
-    expect(scan(directory).last).toEqual({ records: [], next: START, ...end })
+    expect(scan(directory).last).toEqual({ records: [], recordCount: 0, next: START, ...end })
   })
 
-  test('gives its records in order, with the place of every value', () => {
+  test('gives the records of each namespace in order, with the place of every value', () => {
     const journal = startJournal()
     journal.append(write('a', 'one'), write('b', '', 2))
     journal.append({ namespace: 'm', revision: 3, atMs: 5, body: { kind: 'create' } })
     journal.append({ namespace: 'm', revision: 4, atMs: 6, body: { kind: 'delete', key: 'a' } })
     const { records, last } = scan(journal.directory)
-    expect(resolveValues(journal.directory, records)).toEqual(
-      journal.appended.flatMap((frame) => frame.records),
-    )
+    const appended = journal.appended.flatMap((frame) => frame.records)
+    for (const name of ['n', 'm']) {
+      const found = records.filter(({ namespace }) => namespace === name)
+      const expected = appended.filter(({ namespace }) => namespace === name)
+      expect(resolveValues(journal.directory, found)).toEqual(expected)
+    }
     expect(last).toMatchObject({ end: 'clean', next: journal.next })
   })
 
@@ -189,6 +192,7 @@ describe('I1: a torn append', () => {
       expect(records, `cut at ${cut}`).toHaveLength(2)
       expect(last, `cut at ${cut}`).toEqual({
         records: [],
+        recordCount: 0,
         next: behind,
         end: cut === 0 ? 'clean' : 'torn',
         segmentBytes: 256 * KIB,

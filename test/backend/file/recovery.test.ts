@@ -36,6 +36,7 @@ const window = (
   end: ScanJournalAnswer['end'] = 'more',
 ): ScanJournalAnswer => ({
   records,
+  recordCount: records.length,
   next: position(sequence),
   end,
   segmentBytes: end === 'more' ? 0 : SEGMENT_BYTES,

@@ -74,7 +74,11 @@ export class TreeFixture {
     return { segment: this.segment, position, size: buffer.length, crc: crc32(buffer) }
   }
 
-  write(key: string, value: string | Uint8Array, settings: WriteSettings = {}): TreeOperation {
+  write(
+    key: string,
+    value: string | Uint8Array,
+    { known: contents, ...settings }: WriteSettings = {},
+  ): TreeOperation {
     return {
       kind: 'write',
       key,
@@ -85,11 +89,12 @@ export class TreeFixture {
       anonymous: false,
       value: this.value(value),
       ...settings,
+      ...pack(contents),
     }
   }
 
   delete(key: string, known?: readonly KnownContent[]): TreeOperation {
-    return { kind: 'delete', key, revision: 8, ...(known === undefined ? undefined : { known }) }
+    return { kind: 'delete', key, revision: 8, ...pack(known) }
   }
 
   task(
@@ -142,6 +147,14 @@ export class TreeFixture {
     const tmp = this.path('.agent_state', 'tmp')
     return existsSync(tmp) ? readdirSync(tmp) : []
   }
+}
+
+function pack(known: readonly KnownContent[] | undefined): { readonly known?: Uint32Array } {
+  return known === undefined ? {} : { known: packed(known) }
+}
+
+export function packed(contents: readonly KnownContent[]): Uint32Array {
+  return Uint32Array.from(contents.flatMap(({ size, crc }) => [size, crc]))
 }
 
 export function known(content: string): KnownContent {
