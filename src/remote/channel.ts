@@ -65,6 +65,10 @@ export class Channel {
     port.unref()
   }
 
+  get isOpen(): boolean {
+    return this.#isOpen
+  }
+
   /** Resolves when the other side has taken the batch. */
   send(batch: Batch): Promise<void> {
     const [, packed, large, ports] = batch

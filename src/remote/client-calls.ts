@@ -5,7 +5,7 @@
  * - A call that was not sent can be given up at once. A change that was sent is asked to be withdrawn, and its true outcome
  *   delivered; the answers to other calls are let pass.
  * - I11: when the connection is lost, every call is answered: `DISCONNECTED` where nothing was changed for sure,
- *   `OUTCOME_UNKNOWN` for a change that was sent and not answered.
+ *   `OUTCOME_UNKNOWN` for a change that was posted and not answered.
  */
 import { onAbort } from '../abort.js'
 import { Queue } from '../coordinator/queue.js'
@@ -50,6 +50,8 @@ export class ClientCalls {
   /** Set when the connection is lost. */
   #disconnected: (() => Error) | null = null
   #lastId = 0
+  /** The last one that has left this thread. */
+  #postedId = 0
   #operations = 0
   #bytes = 0
   readonly #idle: (() => void)[] = []
@@ -63,6 +65,11 @@ export class ClientCalls {
   /** Ids grow in the order in which they are sent. */
   nextId(): number {
     return ++this.#lastId
+  }
+
+  /** What was written so far is in a message that was posted. */
+  posted(): void {
+    this.#postedId = this.#lastId
   }
 
   ask<T>(asked: Asked, signal: AbortSignal | undefined): Promise<T> {
@@ -127,7 +134,8 @@ export class ClientCalls {
     for (const call of calls) {
       call.detach()
       if (call.state === 'given-up') continue
-      const isUnknown = call.state === 'sent' && call.asked.kind === 'change' && !hasAnswered
+      const isPosted = call.state === 'sent' && call.id <= this.#postedId
+      const isUnknown = isPosted && call.asked.kind === 'change' && !hasAnswered
       call.reject(isUnknown ? outcomeUnknown(call.asked.namespace, disconnected()) : disconnected())
     }
     this.#settleIfIdle()

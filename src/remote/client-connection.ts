@@ -102,7 +102,8 @@ export class ClientConnection implements ClientInbox {
     this.#scheduled = true
     setImmediate(() => {
       this.#scheduled = false
-      if (this.#isOver || this.batch.isEmpty) return
+      if (!this.#channel.isOpen || this.batch.isEmpty) return
+      this.calls.posted()
       // A message that is refused is no call of this library's: what it asked for would stay open for ever.
       this.#channel.send(this.batch.take()).catch((error: unknown) => this.#refused(error))
     })

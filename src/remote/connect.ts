@@ -11,8 +11,8 @@ import { RemoteCoordinator } from './remote-coordinator.js'
 
 /**
  * The store behind a port that `createPort` made, in whatever thread of the process. Rejects with `TypeError` if it is no
- * such port, and with `DISCONNECTED` if the port or the store was closed. The port itself can't be used for anything else
- * any more.
+ * such port, and with `DISCONNECTED` if the port or the store was closed. The port can't be used for anything else any more;
+ * closing it drops the connection with all that is under way.
  *
  * @example
  * ```ts
@@ -45,6 +45,8 @@ export async function connectPort(
   const port = takeOver(given)
   const greeting = greetingOf(port)
   const connection = new ClientConnection(port, greeting, findCause)
+  // The port was moved: what its holder has is empty, but closing it still means that the connection ends.
+  given.close = () => connection.abandon()
   const host = new RemoteCoordinator(connection)
   try {
     await host.hello(signal)

@@ -221,6 +221,27 @@ describe('a port that is closed under a connection', () => {
     await commit.proceed()
   })
 
+  test('by its own thread: what had not left the thread is unchanged, and the store lets go of the rest', async () => {
+    const { backend, store, ports } = await hosted()
+    const port = store.createPort()
+    const session = await (await connectStore(port)).init('n')
+    backend.holds = true
+    const posted = failureOf(() => session.write('sealed', ''))
+    const commit = await backend.nextCommit()
+    const dropped = failureOf(() => session.write('waiting', ''))
+    await until(() => ports.counts.calls === 2)
+    const unsent = failureOf(() => session.write('unsent', ''))
+    port.close()
+    expect(await posted).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    expect(await dropped).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    expect(await unsent).toMatchObject({ code: 'DISCONNECTED', outcome: 'unchanged' })
+    await until(() => ports.counts.connections === 0)
+    backend.holds = false
+    await commit.proceed()
+    expect(await (await store.resume('n')).list()).toEqual(['sealed'])
+    port.close()
+  })
+
   test('publishes `closed` once, ends iterators, and can still be closed', async () => {
     const { connected, cut } = await lost()
     const session = await connected.init('n')
