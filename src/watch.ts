@@ -11,6 +11,9 @@ import { BoundedIterator } from './bounded-iterator.js'
 import type { Coordinator } from './coordinator/coordinator.js'
 import { AgentStateError, stateError } from './errors.js'
 
+/** Heads that are looked up in one go for the items in front. */
+const HEADS_AHEAD = 64
+
 /** A watch that can also be ended from outside. */
 export interface WatchIterable extends AsyncIterableIterator<WatchItem, undefined> {
   /** Ends after what is buffered. */
@@ -178,13 +181,17 @@ class Watch implements WatchIterable {
     const { prefix, signal } = this.#options
     const names = await this.#coordinator.names(this.#namespace, signal)
     const last = this.#coordinator.lastRevision(this.#namespace)
-    for (const key of [...names]) {
-      if (prefix !== undefined && !key.startsWith(prefix)) continue
-      const head = await this.#coordinator.head(this.#namespace, key, signal)
-      if (head === null) continue
-      const { revision, writer } = head
-      this.#report(key, revision)
-      yield { type: 'initial', namespace: this.#namespace, key, kind: 'write', revision, writer }
+    const keys = names.filter((key) => prefix === undefined || key.startsWith(prefix))
+    for (let i = 0; i < keys.length; i += HEADS_AHEAD) {
+      const ahead = keys.slice(i, i + HEADS_AHEAD)
+      if (ahead.length > 1) await this.#coordinator.prepareHeads(this.#namespace, ahead, signal)
+      for (const key of ahead) {
+        const head = await this.#coordinator.head(this.#namespace, key, signal)
+        if (head === null) continue
+        const { revision, writer } = head
+        this.#report(key, revision)
+        yield { type: 'initial', namespace: this.#namespace, key, kind: 'write', revision, writer }
+      }
     }
     yield { type: 'ready', revision: last }
   }

@@ -80,6 +80,47 @@ describe('a watch', () => {
     ])
   })
 
+  test('initial: what is not in memory is looked up many keys at a time; each is told as it is when its turn comes', async () => {
+    const made = await given()
+    const keys = Array.from({ length: 150 }, (_, index) => `k${String(index).padStart(3, '0')}`)
+    await made.change(
+      'n',
+      keys.map((key) => writeOf(key)),
+    )
+    const again = await reopened(made)
+    const { headQuestions } = again.backend
+    const items = iteratorOf(again.coordinator.watch('n', { initial: true }))
+    const first = items.next()
+    await until(() => headQuestions.length === 1)
+    await headQuestions[0]!.proceed()
+    expect(shown((await first).value as WatchItem)).toBe('initial write k000')
+    await again.remove('n', 'k001')
+    again.backend.holdsQuestions = false
+    const rest = [...keys.slice(2).map((key) => `initial write ${key}`), 'ready', 'change delete k001']
+    expect(await next(items, rest.length)).toEqual(rest)
+    expect(headQuestions.map((question) => question.keys.length)).toEqual([64])
+    expect(again.events.external).toEqual([])
+  })
+
+  test('initial: a key that can not be looked up ends it where its turn comes, not before', async () => {
+    const made = await given()
+    for (const key of ['a', 'b']) await made.write('n', key)
+    const [head] = await made.backend.heads('n', ['a'])
+    const again = await reopened(made)
+    const { headQuestions } = again.backend
+    const items = iteratorOf(again.coordinator.watch('n', { initial: true }))
+    const first = items.next()
+    const unreadable = stateError('READ_FAILED', 'no permission', { path: '/n/b' })
+    await until(() => headQuestions.length === 1)
+    headQuestions[0]!.answer.resolve([head!, { unreadable }])
+    expect(shown((await first).value as WatchItem)).toBe('initial write a')
+    const second = refusal('READ_FAILED', () => items.next())
+    await until(() => headQuestions.length === 2)
+    headQuestions[1]!.answer.resolve([{ unreadable }])
+    await second
+    expect((await items.next()).done).toBe(true)
+  })
+
   test('I11: an error of a lookup ends it: nothing goes on behind the back of who reads it', async () => {
     const made = await given()
     await made.write('n', 'k')

@@ -129,6 +129,12 @@ export class Coordinator implements StoreHost {
     return this.#reading(this.#reader.head(namespace, key), signal)
   }
 
+  /** Looks up in one go what `head` is about to be asked for. */
+  prepareHeads(namespace: string, keys: readonly string[], signal: AbortSignal | undefined): Promise<void> {
+    this.#begin(signal)
+    return this.#reading(this.#reader.prepareHeads(namespace, keys), signal)
+  }
+
   /** All keys in order; not to be changed, and valid until the next turn of the event loop. */
   names(namespace: string, signal: AbortSignal | undefined): Promise<readonly string[]> {
     this.#begin(signal)

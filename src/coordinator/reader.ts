@@ -7,6 +7,7 @@
  * - A file that was changed behind the store's back is noticed here, gets a revision of its own, and is reported.
  */
 import type { Backend, Head, HeadAnswer, ReadAnswer, UnreadableHead } from '../backend/backend.js'
+import type { AgentStateError } from '../errors.js'
 import type { Namespaces } from './namespaces.js'
 import type { CachedValue, KeyState, NamespaceState } from './namespace-state.js'
 import type { Publisher } from './publisher.js'
@@ -72,12 +73,43 @@ export class Reader {
     })
   }
 
+  /** Brings heads into memory that are about to be asked for one by one. What can't be read is told then. */
+  async prepareHeads(namespace: string, keys: readonly string[]): Promise<void> {
+    await this.#using(namespace, async (state) => {
+      const missing: KeyState[] = []
+      for (const key of keys) {
+        const keyState = state.names.has(key) ? state.key(key) : undefined
+        if (keyState !== undefined && keyState.head === undefined) missing.push(keyState)
+      }
+      if (missing.length === 0) return
+      for (const key of missing) key.pins++
+      try {
+        await this.#loadHeads(state, missing, () => {})
+      } finally {
+        for (const key of missing) {
+          key.pins--
+          this.#namespaces.account(key)
+        }
+      }
+    })
+  }
+
   async names(namespace: string): Promise<readonly string[]> {
     return this.#using(namespace, (state) => Promise.resolve(state.names.sorted()))
   }
 
   /** Looks up heads that are not known yet. A key whose head can't be read gets a `loadError`. */
-  async loadHeads(state: NamespaceState, keys: readonly KeyState[]): Promise<void> {
+  loadHeads(state: NamespaceState, keys: readonly KeyState[]): Promise<void> {
+    return this.#loadHeads(state, keys, (key, error) => {
+      key.loadError = error
+    })
+  }
+
+  async #loadHeads(
+    state: NamespaceState,
+    keys: readonly KeyState[],
+    failed: (key: KeyState, error: AgentStateError) => void,
+  ): Promise<void> {
     const answers = await this.#backend.heads(
       state.name,
       keys.map(({ key }) => key),
@@ -85,7 +117,7 @@ export class Reader {
     keys.forEach((key, index) => {
       const answer = answers[index] ?? null
       if (key.head !== undefined) return
-      if (answer !== null && 'unreadable' in answer) key.loadError = answer.unreadable
+      if (answer !== null && 'unreadable' in answer) failed(key, answer.unreadable)
       else this.#setFirstHead(key, answer)
     })
   }
