@@ -20,16 +20,16 @@ const fileSystemModules = new Set(['fs', 'fs/promises', 'node:fs', 'node:fs/prom
 
 const rules: readonly Rule[] = [
   {
-    text: 'only src/backend/file/file-system.ts, src/cli and src/replay use the file system',
+    text: 'only src/backend/file/file-system.ts, src/bench, src/cli and src/replay use the file system',
     breaks: ({ from, to }) =>
       fileSystemModules.has(to) &&
       from !== 'src/backend/file/file-system.ts' &&
-      !isIn(from, ['src/cli/', 'src/replay/']),
+      !isIn(from, ['src/bench/', 'src/cli/', 'src/replay/']),
   },
   onlyIn('piscina', ['src/backend/file/']),
   onlyIn('comlink', ['src/remote/']),
   onlyIn('eventemitter3', ['src/event-bus.ts']),
-  ...['src/cli/', 'src/replay/', 'src/adapters/'].map((folder) => ({
+  ...['src/bench/', 'src/cli/', 'src/replay/', 'src/adapters/'].map((folder) => ({
     text: `${folder} uses the public index only`,
     breaks: ({ from, to }: Import) =>
       from.startsWith(folder) &&
@@ -49,9 +49,9 @@ const rules: readonly Rule[] = [
   },
 ]
 
-/** The command line starts the replay; otherwise these folders know nothing of each other. */
+/** The command line starts the others; otherwise these folders know nothing of each other. */
 function reachableFrom(folder: string): readonly string[] {
-  return folder === 'src/cli/' ? ['src/cli/', 'src/replay/'] : [folder]
+  return folder === 'src/cli/' ? ['src/cli/', 'src/bench/', 'src/replay/'] : [folder]
 }
 
 function onlyIn(packageName: string, places: readonly string[]): Rule {

@@ -1,0 +1,39 @@
+import { join } from 'node:path'
+import type { Contestant } from './contestant.js'
+import { GroupCommit } from './group-commit.js'
+import { loadRival } from './load-rival.js'
+
+interface Put {
+  readonly type: 'put'
+  readonly key: string
+  readonly value: Uint8Array
+}
+
+interface Level {
+  open(): Promise<void>
+  batch(operations: readonly Put[], options: { readonly sync: boolean }): Promise<void>
+  get(key: string): Promise<Uint8Array | undefined>
+  compactRange(start: string, end: string): Promise<void>
+  close(): Promise<void>
+}
+
+export const level: Contestant = {
+  name: 'level batched',
+  about: 'classic-level, defaults, sync: true, one batch a group',
+  rival: 'classic-level',
+  batched: true,
+  open: async (folder, { batch }) => {
+    const { ClassicLevel } = await loadRival<{
+      ClassicLevel: new (path: string, options: Readonly<Record<string, unknown>>) => Level
+    }>('classic-level')
+    const database = new ClassicLevel(join(folder, 'state.level'), { valueEncoding: 'view' })
+    await database.open()
+    const groups = new GroupCommit<Put>(batch, (items) => database.batch(items, { sync: true }))
+    return {
+      write: (_, namespace, key, value) => groups.add({ type: 'put', key: `${namespace}/${key}`, value }),
+      read: async (namespace, key) => (await database.get(`${namespace}/${key}`)) ?? null,
+      drain: () => database.compactRange('', '\uffff'),
+      close: () => database.close(),
+    }
+  },
+}

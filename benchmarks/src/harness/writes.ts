@@ -1,0 +1,114 @@
+/** The workload of most scenarios: callers that write, each again when its last write was acknowledged. */
+import { closedLoop } from '../../../dist/bench/closed-loop.js'
+import { incompressibleContents } from '../../../dist/bench/contents.js'
+import type { Opened, Settings } from '../contestants/contestant.js'
+import { contestantOf } from '../contestants/index.js'
+import { randomNumbers } from './random.js'
+import { numberOf, type Parameters, type RunResult, type RunSpec } from './scenario.js'
+import { diskBytes, peakMemoryMiB, usageOf, usedBetween, writeOut } from './usage.js'
+
+export interface Place {
+  readonly namespace: number
+  readonly key: string
+}
+
+/** Where the write with this number goes. */
+export type Places = (index: number) => Place
+
+export function distinctKeys(namespaces: number): Places {
+  return (index) => ({ namespace: index % namespaces, key: `d${index}` })
+}
+
+/** So many keys in all, spread evenly over the namespaces, drawn at random. */
+export function hotKeys(namespaces: number, keys: number): Places {
+  const random = randomNumbers(1)
+  return () => {
+    const key = Math.floor(random() * keys)
+    return { namespace: key % namespaces, key: `hot${key}` }
+  }
+}
+
+export function settingsOf(parameters: Parameters): Settings {
+  return {
+    callers: numberOf(parameters, 'callers'),
+    namespaces: numberOf(parameters, 'namespaces', 8),
+    valueBytes: numberOf(parameters, 'valueBytes', 256),
+    batch: numberOf(parameters, 'batch', 1024),
+  }
+}
+
+export interface Writes {
+  readonly places: Places
+  readonly operationsMax?: number
+  readonly seconds?: number
+}
+
+/** Keys of the warm-up, few, so that there is little to drain. */
+const WARM_UP_KEYS = 100
+
+export async function warmUp({ profile, parameters }: RunSpec, opened: Opened): Promise<void> {
+  const { callers, namespaces, valueBytes } = settingsOf(parameters)
+  const contents = incompressibleContents(valueBytes)
+  await closedLoop({
+    callers,
+    seconds: profile.warmUpSeconds,
+    operationsMax: profile.warmUpOperations,
+    operation: (caller, index) => {
+      const key = index % WARM_UP_KEYS
+      return opened.write(caller, key % namespaces, `warm${key}`, contents(index))
+    },
+  })
+  await opened.drain()
+}
+
+/** Warm-up, burst, drain. */
+export async function measureWrites(spec: RunSpec, writes: Writes): Promise<RunResult> {
+  const { folder, profile, parameters } = spec
+  const settings = settingsOf(parameters)
+  const contents = incompressibleContents(settings.valueBytes)
+  const opened = await contestantOf(spec.contestant).open(folder, settings)
+  await warmUp(spec, opened)
+
+  await writeOut(folder)
+  const before = usageOf(folder)
+  const diskBefore = await diskBytes(folder)
+  const burst = await closedLoop({
+    callers: settings.callers,
+    seconds: writes.seconds ?? profile.seconds,
+    ...(writes.operationsMax === undefined ? {} : { operationsMax: writes.operationsMax }),
+    operation: (caller, index) => {
+      const { namespace, key } = writes.places(index)
+      return opened.write(caller, namespace, key, contents(index))
+    },
+  })
+  const inBurst = usedBetween(before, usageOf(folder))
+  const drainBegin = performance.now()
+  await opened.drain()
+  const drainSeconds = (performance.now() - drainBegin) / 1000
+  const inAll = usedBetween(before, usageOf(folder))
+  await writeOut(folder)
+  const writtenOut = usedBetween(before, usageOf(folder))
+  const disk = await diskBytes(folder)
+  const memory = peakMemoryMiB()
+  await opened.close()
+
+  const { operations, seconds, latencies } = burst
+  return {
+    measures: {
+      operations,
+      perSecond: operations / seconds,
+      ...latencies.summary(),
+      drainSeconds,
+      perSecondWithDrain: operations / (seconds + drainSeconds),
+      flushes: inBurst.flushes / operations,
+      flushesWithDrain: inAll.flushes / operations,
+      deviceFlushes: inBurst.deviceFlushes / operations,
+      cpuUs: inBurst.cpuUs / operations,
+      cpuUsWithDrain: inAll.cpuUs / operations,
+      writtenBytes: writtenOut.deviceBytes / operations,
+      diskBytes: (disk - diskBefore) / operations,
+      diskBytesInAll: disk,
+      memoryMiB: memory,
+    },
+  }
+}
