@@ -23,7 +23,7 @@ export class KeyState {
   value: CachedValue | undefined
   /** Why the head could not be looked up; whoever needs it is told, and the next one asks again. */
   loadError: AgentStateError | null = null
-  /** The revision was given to a change that was found, and is written nowhere: the state must stay in memory. */
+  /** The revision was given to a change that was found, and is written nowhere: the state stays in memory. */
   foundRevision = false
   /** Operations that are queued on the key. */
   pins = 0

@@ -20,6 +20,10 @@ export class Namespaces {
   #foldName: ((name: string) => string) | null = null
   /** The highest revision that is known of. */
   #revision = 0
+  /** Keys whose revision was given to a found change, as long as they stay in memory for it. */
+  readonly #found = new Set<KeyState>()
+  /** The highest revision of those that may go: an entry that is found again has no lower one. */
+  #foundRevision = 0
 
   constructor(backend: Backend, limits: Limits, isInUse: (state: NamespaceState) => boolean) {
     this.#backend = backend
@@ -64,7 +68,26 @@ export class Namespaces {
 
   setHead(key: KeyState, answer: Exclude<HeadAnswer, UnreadableHead>): void {
     key.setLoaded(answer)
+    if (key.head?.external === true && key.head.revision < this.#foundRevision) {
+      key.head = { ...key.head, revision: this.#foundRevision }
+    }
     this.account(key)
+  }
+
+  /**
+   * The key's revision was given to a change that was found, and is written nowhere: the key stays in memory, one of a
+   * bounded number. What is found again of one that had to go has a later revision, as if it had been changed: a session
+   * that saw it may be told of a conflict that is none, but never misses one.
+   */
+  keepFound(key: KeyState): void {
+    key.foundRevision = true
+    this.#found.add(key)
+    for (const oldest of this.#found) {
+      if (this.#found.size <= FOUND_MAX) return
+      this.#found.delete(oldest)
+      oldest.foundRevision = false
+      this.#foundRevision = Math.max(this.#foundRevision, oldest.head?.revision ?? 0)
+    }
   }
 
   /** Somebody else has changed the key. */
@@ -78,6 +101,7 @@ export class Namespaces {
   setWritten(key: KeyState, head: Head, value: CachedValue): void {
     const namespace = key.namespace
     if (key.head === null) namespace.names.add(key.key)
+    if (key.foundRevision) this.#found.delete(key)
     key.setWritten(head)
     this.account(key)
     this.setValue(key, value, head.size)
@@ -86,6 +110,7 @@ export class Namespaces {
 
   setDeleted(key: KeyState, revision: number, by: KeyState['deletedBy']): void {
     key.namespace.names.remove(key.key)
+    if (key.foundRevision) this.#found.delete(key)
     key.setDeleted(by)
     this.dropValue(key)
     this.account(key)
@@ -103,6 +128,7 @@ export class Namespaces {
     for (const key of state.keys.values()) {
       // Who deleted a key before is still who changed it last.
       if (key.head === null) continue
+      if (key.foundRevision) this.#found.delete(key)
       key.setDeleted(null)
       this.dropValue(key)
     }
@@ -181,6 +207,8 @@ export class Namespaces {
   }
 }
 
+/** About 3 MiB of keys that can't be let go. */
+export const FOUND_MAX = 10_000
 /** What the bookkeeping takes, roughly, besides the text or bytes themselves. */
 const VALUE_OVERHEAD_BYTES = 64
 const HEAD_BYTES = 320

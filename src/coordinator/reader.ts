@@ -170,7 +170,7 @@ export class Reader {
         key,
         answer !== null && 'corrupt' in answer ? { corrupt: answer.corrupt, head } : head,
       )
-      key.foundRevision = true
+      this.#namespaces.keepFound(key)
     }
     this.#publisher.external(key.namespace.name, key.key, null)
     return key.head ?? null

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Backend, Head } from '../../src/backend/backend.js'
-import { Namespaces } from '../../src/coordinator/namespaces.js'
+import { FOUND_MAX, Namespaces } from '../../src/coordinator/namespaces.js'
 import { changedBy, KeyState, NamespaceState } from '../../src/coordinator/namespace-state.js'
 import { deferred, failureOf } from '../../src/contract/observe.js'
 import { DEFAULT_LIMITS, type Limits } from '../../src/limits.js'
@@ -243,7 +243,7 @@ describe('I9: memory', () => {
     state.users++
     for (const name of ['a', 'b', 'c']) {
       made.namespaces.setHead(state.key(name), headOf(60, { external: true }))
-      state.key(name).foundRevision = true
+      made.namespaces.keepFound(state.key(name))
     }
     trim(made.namespaces)
     expect(state.keys.size).toBe(3)
@@ -254,5 +254,26 @@ describe('I9: memory', () => {
     made.namespaces.setRemoved(state, 63)
     trim(made.namespaces)
     expect(state.keys.size).toBe(0)
+  })
+
+  test('I9: of found changes a bounded number stays; what is found again has no lower revision', async () => {
+    const names = Array.from({ length: FOUND_MAX + 10 }, (_, index) => `k${index}`)
+    const made = given({ headBytesMax: 1 }, { n: names, m: ['k'] })
+    const state = await loaded(made, 'n')
+    state.users++
+    names.forEach((name, index) => {
+      made.namespaces.setHead(state.key(name), headOf(60 + index, { external: true }))
+      made.namespaces.keepFound(state.key(name))
+      if (index === 0) made.namespaces.setWritten(state.key(name), headOf(60), 'v')
+    })
+    trim(made.namespaces)
+    expect(state.keys.size).toBe(FOUND_MAX)
+    expect(state.keys.has('k9')).toBe(false)
+    const again = state.key('k9')
+    made.namespaces.setHead(again, headOf(55, { external: true }))
+    expect(again.head?.revision).toBe(60 + 9)
+    const own = (await loaded(made, 'm')).key('k')
+    made.namespaces.setHead(own, headOf(55))
+    expect(own.head?.revision).toBe(55)
   })
 })
