@@ -6,6 +6,7 @@ import type { MessagePort } from 'node:worker_threads'
 import { v7 as uuidv7 } from 'uuid'
 import type { CloseOptions, Defaults, Events, Page, PortBounds, Session, Store, Wait } from './api.js'
 import { orAborted } from './abort.js'
+import { wallClockMs } from './clock.js'
 import { stateError } from './errors.js'
 import { thrownText } from './messages.js'
 import { validateNamespace } from './namespace.js'
@@ -38,7 +39,6 @@ export class StoreHandle implements Store {
   readonly #parts: StoreParts
   readonly #host: StoreHost
   readonly #defaults: ResolvedDefaults
-  readonly #now = Date.now
   #closing: Promise<void> | null = null
 
   constructor(parts: StoreParts, defaults: ResolvedDefaults) {
@@ -127,7 +127,7 @@ export class StoreHandle implements Store {
   ): { session: Session; signal: AbortSignal | undefined } {
     const defaults = resolveDefaults(this.#defaults, options)
     this.#host.checkWriter(defaults.writer)
-    const context = { host: this.#host, namespace, root: this.#parts.root, now: this.#now }
+    const context = { host: this.#host, namespace, root: this.#parts.root, now: wallClockMs }
     return { session: new SessionHandle(context, defaults), signal: defaults.signal }
   }
 }

@@ -5,6 +5,7 @@
 import type { OpenOptions, Store } from './api.js'
 import { orAborted } from './abort.js'
 import { fileBackend } from './backend/file/file-backend.js'
+import { wallClockMs } from './clock.js'
 import { Coordinator } from './coordinator/coordinator.js'
 import { EventBus } from './event-bus.js'
 import { checkOpenOptions, type OpenSettings } from './open-options.js'
@@ -34,7 +35,7 @@ export class LocalStore {
     const backend = settings.kind === 'file' ? fileBackend(settings) : settings.backend
     const root = settings.kind === 'file' ? settings.root : backend.name
     this.#bus = new EventBus(limits.eventBufferMax)
-    this.#coordinator = new Coordinator(backend, limits, this.#bus, Date.now)
+    this.#coordinator = new Coordinator(backend, limits, this.#bus, wallClockMs)
     this.ports = new PortHost(this.#coordinator, this.#bus, root)
     this.parts = {
       host: this.#coordinator,
