@@ -76,6 +76,8 @@ export class Journal {
   readonly #segments: Segment[] = []
   #fd = -1
   #nextId: number
+  /** Of segments that nobody knows whether they were made. */
+  readonly #abandonedIds: number[] = []
   #next: JournalPosition
   #appended = 0
   /** How much had been appended when nothing was missing in the tree. */
@@ -239,9 +241,12 @@ export class Journal {
 
   async #prepare(bytes: number): Promise<string | null> {
     const { runner, directory, fileMode, onSpace } = this.#options
-    const id = this.#nextId++
+    const id = this.#abandonedIds.pop() ?? this.#nextId++
     const path = segmentPath(directory, id)
-    const failure = await this.#try(runner.run({ kind: 'prepare-segment', path, bytes, fileMode }))
+    const preparing = runner.run({ kind: 'prepare-segment', path, bytes, fileMode })
+    // A worker that died may have left the file; the next attempt begins with removing it.
+    preparing.catch(() => this.#abandonedIds.push(id))
+    const failure = await this.#try(preparing)
     if (failure === null) this.#spares.push({ id, path, bytes })
     this.#refused = { code: failure, atMs: performance.now() }
     onSpace(failure)

@@ -34,6 +34,9 @@ import { Upkeep } from './upkeep.js'
 /** Keys that are brought into the tree while opening; about a second's work. */
 const RECOVER_AT_ONCE_MAX = 1000
 
+/** The disk is full, or the owner's part of it. */
+const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
+
 /** Things to take apart again, the last one first. */
 type Cleanup = () => void | Promise<void>
 
@@ -195,10 +198,8 @@ export class OpenRoot {
   async start(): Promise<OpenAnswer> {
     const { foldName, found } = this.#parts
     this.#syncReusable()
-    const noRoom = await this.#journal.start()
-    if (noRoom !== null) {
-      throw stateError('NO_SPACE', `there is no room for a journal (${noRoom})`, { cause: noRoom })
-    }
+    const failure = await this.#journal.start()
+    if (failure !== null) throw noJournal(this.#parts.context.root, failure)
     if (this.#backlog.count > 0) await this.#carryFound()
     await this.checkpointer.begin(this.#journal)
     this.#hasBegun = true
@@ -276,7 +277,14 @@ export class OpenRoot {
     if (await this.#upkeep.carry()) return
     await this.#tryFlush(undefined)
     if (this.#failure === null && (await this.#upkeep.carry())) return
-    throw this.#failure ?? stateError('NO_SPACE', 'there is no room to write what has to be recovered', {})
+    throw this.#failure ?? this.#notCarried()
+  }
+
+  #notCarried(): AgentStateError {
+    const path = this.#upkeep.unreadable
+    return path === null
+      ? stateError('NO_SPACE', 'there is no room to write what has to be recovered', {})
+      : stateError('READ_FAILED', `what has to be recovered could not be read from ${path}`, { path })
   }
 
   /** One of them may be from a process that was killed while it made it, before its opening had begun. */
@@ -294,9 +302,15 @@ export class OpenRoot {
   async #removeUnneeded(): Promise<void> {
     const { unneeded } = this.#earlier
     if (unneeded.length === 0) return
-    const { failure } = await this.#parts.runner.run({ kind: 'remove-segments', paths: unneeded })
-    if (failure === null) return
-    this.#parts.host.warning('SEGMENT_LEFT', `an old segment could not be deleted: ${failure.message}`)
+    const { runner, host } = this.#parts
+    const left = (message: string): void =>
+      host.warning('SEGMENT_LEFT', `an old segment could not be deleted: ${message}`)
+    try {
+      const { failure } = await runner.run({ kind: 'remove-segments', paths: unneeded })
+      if (failure !== null) left(failure.message)
+    } catch (error) {
+      left(String(error))
+    }
   }
 
   #committed(): void {
@@ -331,6 +345,14 @@ export class OpenRoot {
     this.#parts.host.failed(error)
     return error
   }
+}
+
+/** What keeps a root without a segment to write to, by the system's code. */
+function noJournal(path: string, code: string): AgentStateError {
+  const message = `the root can't be given a journal to write to (${code})`
+  return FULL.has(code)
+    ? stateError('NO_SPACE', message, { cause: code })
+    : stateError('ROOT_UNUSABLE', message, { path, cause: code })
 }
 
 /** Runs all, whatever fails; the first error is thrown at the end. */

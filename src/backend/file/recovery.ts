@@ -8,13 +8,13 @@
  *   hold is written again to new segments, which continue the chain. (Bringing 200,000 keys into the tree instead takes
  *   minutes on a disk that syncs a thousand files a second; writing them again takes a second or two.)
  */
-import { stateError } from '../../errors.js'
+import { AgentStateError, stateError } from '../../errors.js'
 import type { Backlog } from './backlog.js'
 import type { CheckpointState } from './checkpoint.js'
 import { Segment } from './journal.js'
 import { isSegmentSize, segmentPath } from './segment.js'
 import type { TaskRunner } from './task-runner.js'
-import type { JournalPosition, ScanJournalAnswer } from './tasks.js'
+import type { JournalPosition, ScanJournalAnswer, ScanJournalTask } from './tasks.js'
 
 const WINDOW_BYTES = 8 * 1024 * 1024
 
@@ -43,13 +43,7 @@ export async function readJournal(
   }
   let operations = 0
   for (let next = from; ;) {
-    const answer = await runner.run({
-      kind: 'scan-journal',
-      directory,
-      storeId,
-      from: next,
-      windowBytes: WINDOW_BYTES,
-    })
+    const answer = await scan(runner, { directory, storeId, from: next, windowBytes: WINDOW_BYTES })
     for (const record of answer.records) backlog.addRecovered(record, segmentOf)
     operations += answer.recordCount
     next = answer.next
@@ -61,6 +55,17 @@ export async function readJournal(
       `the journal is damaged at offset ${offset} of ${path}: what was acknowledged behind it would be lost; ` +
       `nothing was changed`
     throw stateError('JOURNAL_CORRUPT', message, { path, offset })
+  }
+}
+
+/** An error loses its code on the way from a worker; whatever it was, nothing is known of what the journal holds. */
+async function scan(runner: TaskRunner, task: Omit<ScanJournalTask, 'kind'>): Promise<ScanJournalAnswer> {
+  try {
+    return await runner.run({ kind: 'scan-journal', ...task })
+  } catch (error) {
+    if (AgentStateError.is(error)) throw error
+    const message = error instanceof Error ? error.message : String(error)
+    throw stateError('READ_FAILED', message, { path: task.directory, cause: error })
   }
 }
 

@@ -1,9 +1,10 @@
 /**
- * Running tasks in worker threads. `WorkerPools` owns two piscina pools: one writes, one reads, so that a read never
- * waits behind the syncs of a large materialization. A task changes nothing when it is done twice, so a task whose worker
- * died is done again by another worker; only after several deaths its failure is reported.
+ * Running tasks in worker threads. `WorkerPools` owns two pools: one writes, one reads, so that a read never waits behind the
+ * syncs of a large materialization. A task changes nothing when it is done twice, so a task whose worker died is done again
+ * by another worker; only after several deaths its failure is reported.
  */
 import { Piscina } from 'piscina'
+import type { TaskQueue } from 'piscina'
 import type { Task, TaskAnswers } from './tasks.js'
 
 export interface TaskRunner {
@@ -23,14 +24,13 @@ const READING: ReadonlySet<Task['kind']> = new Set<Task['kind']>([
 ])
 
 export class WorkerPools implements TaskRunner {
-  readonly #writers: Piscina<Task, unknown>
-  readonly #readers: Piscina<Task, unknown>
+  readonly #writers: WorkerPool
+  readonly #readers: WorkerPool
 
   constructor(workers: number, workerUrl: URL | null) {
     const filename = (workerUrl ?? new URL('./worker.js', import.meta.url)).href
-    const options = { filename, idleTimeout: IDLE_MS, concurrentTasksPerWorker: 1 }
-    this.#writers = new Piscina({ ...options, minThreads: 1, maxThreads: workers })
-    this.#readers = new Piscina({ ...options, minThreads: 0, maxThreads: READERS })
+    this.#writers = new WorkerPool(filename, { minThreads: 1, maxThreads: workers })
+    this.#readers = new WorkerPool(filename, { minThreads: 0, maxThreads: READERS })
   }
 
   async run<K extends Task['kind']>(task: Extract<Task, { kind: K }>): Promise<TaskAnswers[K]> {
@@ -46,5 +46,88 @@ export class WorkerPools implements TaskRunner {
 
   async close(): Promise<void> {
     await Promise.all([this.#writers.close(), this.#readers.close()])
+  }
+}
+
+/**
+ * WorkerPool owns the threads of one kind, and the tasks that wait for one of them (I11). Threads may end at any time, and
+ * where the process is out of descriptors or memory none can be made; whoever waits for a thread then is told so. A task
+ * that was rejected is never run later: others may have changed by then what it is about.
+ */
+class WorkerPool {
+  readonly #piscina: Piscina<Task, unknown>
+  readonly #waiting = new WaitingTasks()
+  readonly #unanswered = new Set<(error: unknown) => void>()
+  #lastError: unknown = new Error('its worker thread has ended')
+
+  constructor(filename: string, threads: { readonly minThreads: number; readonly maxThreads: number }) {
+    const options = { filename, idleTimeout: IDLE_MS, concurrentTasksPerWorker: 1 }
+    this.#piscina = new Piscina({ ...options, ...threads, taskQueue: this.#waiting })
+    // A thread that ends without a task, while it starts say. Where nobody listens that ends the process.
+    this.#piscina.on('error', (error: unknown) => {
+      this.#lastError = error
+    })
+    this.#piscina.on('workerDestroy', () => setImmediate(() => this.#threadEnded()))
+  }
+
+  run(task: Task): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#unanswered.add(reject)
+      try {
+        this.#piscina
+          .run(task)
+          .then(resolve, reject)
+          .finally(() => this.#unanswered.delete(reject))
+      } catch (error) {
+        // No thread could be made for it; by then it has been put behind the others that wait.
+        this.#waiting.dropLast()
+        this.#unanswered.delete(reject)
+        reject(error)
+      }
+    })
+  }
+
+  close(): Promise<void> {
+    return this.#piscina.close()
+  }
+
+  /** Other tasks may wait for a thread still: the next one is only made when it is asked for. */
+  #threadEnded(): void {
+    if (this.#piscina.threads.length > 0) return
+    this.#waiting.drop()
+    for (const reject of this.#unanswered) reject(this.#lastError)
+    this.#unanswered.clear()
+  }
+}
+
+type WaitingTask = Parameters<TaskQueue['push']>[0]
+
+/** The queue of a pool, first come first served, from which tasks can be dropped. */
+class WaitingTasks implements TaskQueue {
+  readonly #tasks: WaitingTask[] = []
+
+  get size(): number {
+    return this.#tasks.length
+  }
+
+  push(task: WaitingTask): void {
+    this.#tasks.push(task)
+  }
+
+  shift(): WaitingTask | null {
+    return this.#tasks.shift() ?? null
+  }
+
+  remove(task: WaitingTask): void {
+    const index = this.#tasks.indexOf(task)
+    if (index !== -1) this.#tasks.splice(index, 1)
+  }
+
+  dropLast(): void {
+    this.#tasks.pop()
+  }
+
+  drop(): void {
+    this.#tasks.length = 0
   }
 }

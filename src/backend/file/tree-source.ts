@@ -6,8 +6,18 @@ import type { Head, HeadAnswer, ReadAnswer } from '../backend.js'
 import { stateError, type AgentStateError } from '../../errors.js'
 import type { Backlog, Pending, PendingWrite } from './backlog.js'
 import type { Checkpointer } from './checkpointer.js'
+import { namespaceDirectory } from './layout.js'
 import type { TaskRunner } from './task-runner.js'
-import type { ReadTaskAnswer, RootContext, TaskHeadAnswer, TaskReadAnswer } from './tasks.js'
+import type {
+  ReadTaskAnswer,
+  RootContext,
+  Task,
+  TaskAnswers,
+  TaskHeadAnswer,
+  TaskReadAnswer,
+} from './tasks.js'
+
+type ReadingKind = 'heads' | 'read' | 'scan-namespace' | 'list-namespaces'
 
 export class TreeSource {
   readonly #runner: TaskRunner
@@ -25,7 +35,7 @@ export class TreeSource {
   /** Names of all namespaces: those in the tree, and what the backlog does to them. */
   async namespaces(): Promise<readonly string[]> {
     const changes = [...this.#backlog].map(({ name, change }) => ({ name, change: change?.change ?? null }))
-    const names = new Set(await this.#runner.run({ kind: 'list-namespaces', context: this.#context }))
+    const names = new Set(await this.#run({ kind: 'list-namespaces', context: this.#context }))
     for (const { name, change } of changes) {
       if (change === 'remove') names.delete(name)
       else names.add(name)
@@ -38,7 +48,7 @@ export class TreeSource {
     const backlog = this.#backlog.get(namespace)
     const change = backlog?.change?.change ?? null
     const pending = [...(backlog?.entries.values() ?? [])]
-    const scanned = await this.#runner.run({ kind: 'scan-namespace', context: this.#context, namespace })
+    const scanned = await this.#run({ kind: 'scan-namespace', context: this.#context, namespace })
     if (scanned.failure !== null) {
       const { code, path, message } = scanned.failure
       throw readFailed(namespace, undefined, path, code, message)
@@ -60,7 +70,7 @@ export class TreeSource {
     if (inTree.length === 0) return answers
     const { ceiling, epoch } = this.#checkpointer
     const context = this.#context
-    const found = await this.#runner.run({ kind: 'heads', context, namespace, keys: inTree, ceiling, epoch })
+    const found = await this.#run({ kind: 'heads', context, namespace, keys: inTree, ceiling, epoch })
     let next = 0
     return answers.map((answer, index) =>
       pending[index] === undefined ? toHead(namespace, keys[index]!, found[next++]!) : answer,
@@ -98,7 +108,25 @@ export class TreeSource {
       return { key, value: { segment: segment.path, position, size, crc } }
     })
     const { ceiling, epoch } = this.#checkpointer
-    return this.#runner.run({ kind: 'read', context: this.#context, namespace, entries, ceiling, epoch })
+    return this.#run({ kind: 'read', context: this.#context, namespace, entries, ceiling, epoch })
+  }
+
+  /** What keeps a whole task from being answered says nothing of what is there: it is a read that failed. */
+  async #run<K extends ReadingKind>(task: Extract<Task, { kind: K }>): Promise<TaskAnswers[K]> {
+    try {
+      return await this.#runner.run(task)
+    } catch (error) {
+      const { root } = this.#context
+      const namespace = 'namespace' in task ? task.namespace : undefined
+      const path = namespace === undefined ? root : namespaceDirectory(root, namespace)
+      throw readFailed(
+        namespace,
+        undefined,
+        path,
+        error,
+        error instanceof Error ? error.message : String(error),
+      )
+    }
   }
 
   /** The write that is not in the tree yet; null for a deletion, undefined if the tree has the key's last change. */
@@ -170,11 +198,11 @@ function corrupt(
 }
 
 function readFailed(
-  namespace: string,
+  namespace: string | undefined,
   key: string | undefined,
   path: string,
-  code: string,
+  cause: unknown,
   message: string,
 ): AgentStateError {
-  return stateError('READ_FAILED', `can't read ${path}: ${message}`, { namespace, key, path, cause: code })
+  return stateError('READ_FAILED', `can't read ${path}: ${message}`, { namespace, key, path, cause })
 }

@@ -39,6 +39,7 @@ export class Upkeep {
   #timer: NodeJS.Timeout | null = null
   #work: Promise<void> = Promise.resolve()
   #recycleAsked = false
+  #unreadable: string | null = null
   #stopped = false
 
   constructor(options: UpkeepOptions) {
@@ -73,13 +74,19 @@ export class Upkeep {
     await journal.recycle(() => checkpointer.advance(journal))
   }
 
+  /** The segment in which something could not be read, when everything was last written again; null: all was. */
+  get unreadable(): string | null {
+    return this.#unreadable
+  }
+
   /** Writes everything in the backlog to the end of the journal again, in frames of bounded size. False: not all of it. */
   async carry(): Promise<boolean> {
     let frame: Carried[] = []
     let bytes = 0
-    let complete = true
+    let hasRoom = true
+    this.#unreadable = null
     const flush = async (): Promise<void> => {
-      if (frame.length > 0 && !(await this.#carryFrame(frame))) complete = false
+      if (frame.length > 0) hasRoom = await this.#carryFrame(frame)
       frame = []
       bytes = 0
     }
@@ -87,10 +94,10 @@ export class Upkeep {
       frame.push(carried)
       bytes += carriedBytes(carried)
       if (bytes >= CARRY_BYTES_MAX) await flush()
-      if (!complete) return false
+      if (!hasRoom) return false
     }
     await flush()
-    return complete
+    return hasRoom && this.#unreadable === null
   }
 
   /** Ends the timers; resolves when nothing is under way. */
@@ -121,26 +128,28 @@ export class Upkeep {
 
   /**
    * What was superseded meanwhile is left out, and what can't be read stays where it is; the rest moves in the moment in
-   * which the frame is durable.
+   * which the frame is durable. False: there is no room for it.
    */
-  async #carryFrame(frame: readonly Carried[]): Promise<boolean> {
+  #carryFrame(frame: readonly Carried[]): Promise<boolean> {
     const { fs, backlog, commits } = this.#options
     const current: Carried[] = []
-    let complete = true
     const encode = (): FrameEncoder => {
       this.#encoder.reset()
       const values = new JournalValues(fs)
       for (const carried of frame) {
-        const records = isCurrent(backlog, carried) ? toRecords(values, carried) : []
-        if (records.length === 0) continue
+        if (!isCurrent(backlog, carried)) continue
+        const records = toRecords(values, carried)
+        if (records.length === 0) {
+          this.#unreadable = carried.pending.segment.path
+          continue
+        }
         for (const record of records) this.#encoder.addRecord(record)
         current.push(carried)
       }
       values.close()
-      complete = current.length === frame.length
       return this.#encoder
     }
-    const appended = await commits.carry(encode, ({ segment, offset }) => {
+    return commits.carry(encode, ({ segment, offset }) => {
       let value = 0
       for (const carried of current) {
         const { pending } = carried
@@ -149,7 +158,6 @@ export class Upkeep {
         if (isCurrent(backlog, carried)) backlog.move(pending, segment, position)
       }
     })
-    return appended && complete
   }
 
   /** One piece of work after the other, until it is stopped; a failure is the store's. */

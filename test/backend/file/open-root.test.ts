@@ -157,10 +157,10 @@ describe('opening', () => {
     const before = new Set(opened)
     under.instead = (task) => {
       if (task.kind === 'materialize') return NO_PERMISSION(task)
-      if (task.kind === 'remove-segments') throw new Error('the worker died')
+      if (task.kind === 'prepare-segment') return { failure: { code: 'EIO', message: 'the disk is broken' } }
       return undefined
     }
-    expect(await failureOf(() => under.open())).toMatchObject({ message: 'the worker died' })
+    expect(await failureOf(() => under.open())).toMatchObject({ code: 'ROOT_UNUSABLE', cause: 'EIO' })
     expect(under.locked).toEqual(['taken', 'released'])
     expect(under.runners.at(-1)!.isClosed).toBe(true)
     expect([...opened].filter((fd) => !before.has(fd))).toEqual([])
@@ -187,6 +187,20 @@ describe('opening', () => {
     await second.close({ flush: true })
     const third = await under.open()
     expect((await third.source.read('n', ['k']))[0]!.value).toEqual(new Uint8Array(Buffer.from('v')))
+  })
+
+  test('an old segment that can not be deleted is warned of, and in nobody’s way', async () => {
+    const under = new RootUnderTest()
+    const first = await under.openHeld()
+    await commit(first, planOf('n', 'create', written('k', 'v')))
+    under.kill()
+    under.instead = (task) => {
+      if (task.kind === 'remove-segments') throw new Error('the worker died')
+      return undefined
+    }
+    const root = await under.open()
+    expect(under.warnings).toEqual(['SEGMENT_LEFT'])
+    expect(await root.close({ flush: true })).toBe(true)
   })
 
   test('no room for a journal is a clear error', async () => {

@@ -210,7 +210,7 @@ describe('reading', () => {
     expect(segment.holders).toBe(1)
     const failing = failureOf(() => source.read('n', ['new']))
     runner.next('read').fail(new Error('the worker died'))
-    expect(await failing).toMatchObject({ message: 'the worker died' })
+    expect(await failing).toMatchObject({ code: 'READ_FAILED', cause: new Error('the worker died') })
     expect(segment.holders).toBe(1)
   })
 
