@@ -3,8 +3,8 @@
  * writes of a key collapse here. Filled by commits and by recovery alike (I6); emptied by the materializer.
  *
  * - An operation holds the segment that its value lies in until it is in the tree, or a later one of its key replaced it.
- * - Operations of a namespace are taken in the order in which their keys came, so that none is overtaken for ever; but
- *   never the write of `a/b` before the deletion of `a` that made room for it, nor the other way round; and where the file
+ * - Operations of a namespace are taken in the order in which their keys came or failed, so that none is overtaken for
+ *   ever; but never the write of `a/b` before the deletion of `a` that made room for it, nor the other way round; and where the file
  *   system ignores case, say, never the write of `a` before the deletion of `A`.
  */
 import type { Writer } from '../../api.js'
@@ -99,6 +99,12 @@ export class NamespaceBacklog {
   delete(pending: Pending): void {
     this.entries.delete(pending.key)
     if (pending.kind === 'delete') this.#countDeletion(pending, -1)
+  }
+
+  /** So that the others get their turn: of those that fail again and again there may be more than one task takes. */
+  putBehind(pending: Pending): void {
+    this.entries.delete(pending.key)
+    this.entries.set(pending.key, pending)
   }
 
   /**
@@ -259,6 +265,7 @@ export class Backlog {
   failed(backlog: NamespaceBacklog, pending: Pending | PendingNamespace, failure: TaskFailure): void {
     const current = 'key' in pending ? backlog.entries.get(pending.key) : backlog.change
     if (current !== pending) return
+    if ('key' in pending) backlog.putBehind(pending)
     if (pending.failure === null) {
       backlog.stuckCount++
       this.#stuckCount++

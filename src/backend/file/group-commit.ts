@@ -55,7 +55,7 @@ export class GroupCommit {
     const entries: Entry[] = []
     plans.forEach((plan, index) => {
       const refused = this.#refusal(plan)
-      if (refused !== null) outcomes[index] = { status: 'rejected', error: refused }
+      if (refused !== null) outcomes[index] = refused
       else entries.push({ plan, index, revision: this.#options.checkpointer.take(plan.units.length) })
     })
     if (entries.length > 0) {
@@ -80,14 +80,16 @@ export class GroupCommit {
     this.#failure ??= this.#options.onFailure(cause)
   }
 
-  #refusal(plan: Plan): AgentStateError | null {
-    if (this.#failure !== null) return this.#failure
+  #refusal(plan: Plan): CommitOutcome | null {
+    if (this.#failure !== null) return { status: 'rejected', error: this.#failure }
     const { backlog, stuckKeysMax } = this.#options
     if (backlog.stuckCount < stuckKeysMax) return null
     const stuck = backlog.get(plan.namespace)?.stuckCount ?? 0
-    if (stuck === 0) return null
-    const message = `${stuck} keys of namespace '${plan.namespace}' can't be brought into the tree; no more are taken`
-    return stateError('TREE_STUCK', message, { namespace: plan.namespace })
+    // Deletions may be what makes room for the others.
+    if (stuck === 0 || onlyDeletes(plan)) return null
+    const message = `${stuck} keys of namespace '${plan.namespace}' can't be brought into the tree; only deletions are taken`
+    const error = stateError('TREE_STUCK', message, { namespace: plan.namespace })
+    return { status: 'rejected', error, deletesOnly: true }
   }
 
   #encode(entries: readonly Entry[], encoder = this.#encoders.pop() ?? new FrameEncoder()): FrameEncoder {

@@ -122,7 +122,7 @@ export class Materializer {
     await this.materialized(namespace, [NAMESPACE_ITSELF], change.revision).catch(() => {})
   }
 
-  /** Resolves when everything that is in the backlog now is in the tree; rejects with the first failure. */
+  /** Resolves when everything that is in the backlog now is in the tree; rejects with the first failure when all was tried. */
   async flush(onProgress?: (done: number, total: number) => void): Promise<void> {
     const { backlog } = this.#options
     if (this.#stopped && backlog.count > 0) throw stopped()
@@ -131,10 +131,9 @@ export class Materializer {
     const total = backlog.count
     const step = (): void => onProgress?.(++done, total)
     for (const namespace of backlog) {
-      namespace.retryAtMs = 0
       const revisions = [...namespace.entries.values()].map(({ key, revision }) => [key, revision] as const)
       if (namespace.change !== null) revisions.push([NAMESPACE_ITSELF, namespace.change.revision])
-      waits.push(this.#waiters.wait(namespace.name, revisions, step))
+      waits.push(this.#waiters.waitForAll(namespace.name, revisions, step))
     }
     this.kick()
     const results = await Promise.allSettled(waits)
@@ -150,8 +149,10 @@ export class Materializer {
   }
 
   #dueAtMs(namespace: NamespaceBacklog, now: number): number {
+    // What somebody waits for is tried at once, also what is stuck: the attempt ends the waiting, one way or the other.
+    if (this.#waiters.has(namespace.name)) return now
     if (namespace.stuckCount === namespace.count) return namespace.retryAtMs
-    if (this.#waiters.has(namespace.name) || this.#options.isCrowded()) return now
+    if (this.#options.isCrowded()) return now
     if (removalOf(namespace)?.failure != null) return namespace.retryAtMs
     const lagAtMs = namespace.waitingSinceMs + LAG_MAX_MS
     const quietAtMs = now + QUIET_MS - this.#options.quietMs()
@@ -206,7 +207,7 @@ export class Materializer {
     const now = performance.now()
     const { change } = namespace
     const all = removalOf(namespace) !== null
-    const retry = all || namespace.retryAtMs <= now
+    const retry = all || namespace.retryAtMs <= now || this.#waiters.has(namespace.name)
     const takesChange = change !== null && (change.failure === null || retry)
     const entries = new Set<Pending>()
     let bytes = 0

@@ -3,7 +3,7 @@
  * file. Both are read by a worker, so that a slow disk does not hold up the event loop.
  */
 import type { Head, HeadAnswer, ReadAnswer } from '../backend.js'
-import { stateError, type AgentStateError } from '../../errors.js'
+import { AgentStateError, stateError } from '../../errors.js'
 import type { Backlog, Pending, PendingWrite } from './backlog.js'
 import type { Checkpointer } from './checkpointer.js'
 import { namespaceDirectory } from './layout.js'
@@ -116,6 +116,7 @@ export class TreeSource {
     try {
       return await this.#runner.run(task)
     } catch (error) {
+      if (AgentStateError.is(error)) throw error
       const { root } = this.#context
       const namespace = 'namespace' in task ? task.namespace : undefined
       const path = namespace === undefined ? root : namespaceDirectory(root, namespace)

@@ -4,10 +4,17 @@ interface Waiter {
   readonly namespace: string
   /** Keys that are still missing in the tree, with the revision that is waited for; empty key: the namespace itself. */
   readonly missing: Map<string, number>
-  /** Called for every key that has come. */
-  readonly onStep: (() => void) | undefined
+  /** What the end of the waiting depends on; null: the first failure ends it. */
+  readonly patience: Patience | null
   resolve(): void
   reject(error: unknown): void
+}
+
+/** Waits until each of the keys has come or failed, and rejects with the first failure then. */
+interface Patience {
+  /** Called for every key that has come. */
+  readonly onStep: () => void
+  failure: { readonly error: unknown } | null
 }
 
 /** No key is empty, so this stands for the namespace's own creation or removal. */
@@ -25,10 +32,23 @@ export class TreeWaiters {
   }
 
   /** Resolves when all keys have come; rejects with what `failed` says of one of them. */
-  wait(
+  wait(namespace: string, revisions: Iterable<readonly [string, number]>): Promise<void> {
+    return this.#wait(namespace, revisions, null)
+  }
+
+  /** As `wait`, but rejects only when each key has come or failed. `onStep` is called for every key that has come. */
+  waitForAll(
     namespace: string,
     revisions: Iterable<readonly [string, number]>,
-    onStep?: () => void,
+    onStep: () => void,
+  ): Promise<void> {
+    return this.#wait(namespace, revisions, { onStep, failure: null })
+  }
+
+  #wait(
+    namespace: string,
+    revisions: Iterable<readonly [string, number]>,
+    patience: Patience | null,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
       const missing = new Map(revisions)
@@ -36,7 +56,7 @@ export class TreeWaiters {
         resolve()
         return
       }
-      const waiter: Waiter = { namespace, missing, onStep, resolve, reject }
+      const waiter: Waiter = { namespace, missing, patience, resolve, reject }
       let keys = this.#namespaces.get(namespace)
       if (keys === undefined) {
         keys = new Map()
@@ -58,8 +78,8 @@ export class TreeWaiters {
       if (wanted === undefined || wanted > revision) continue
       waiter.missing.delete(key)
       this.#forget(waiter, key)
-      waiter.onStep?.()
-      if (waiter.missing.size === 0) waiter.resolve()
+      waiter.patience?.onStep()
+      endIfNothingIsMissing(waiter)
     }
   }
 
@@ -70,7 +90,16 @@ export class TreeWaiters {
   }
 
   failed(namespace: string, key: string, error: unknown): void {
-    for (const waiter of [...(this.#namespaces.get(namespace)?.get(key) ?? [])]) this.#reject(waiter, error)
+    for (const waiter of [...(this.#namespaces.get(namespace)?.get(key) ?? [])]) {
+      if (waiter.patience === null) {
+        this.#reject(waiter, error)
+        continue
+      }
+      waiter.patience.failure ??= { error }
+      waiter.missing.delete(key)
+      this.#forget(waiter, key)
+      endIfNothingIsMissing(waiter)
+    }
   }
 
   /** Nothing of the namespace gets into the tree for now. */
@@ -96,4 +125,10 @@ export class TreeWaiters {
     if (waiters.size === 0) keys.delete(key)
     if (keys.size === 0) this.#namespaces.delete(waiter.namespace)
   }
+}
+
+function endIfNothingIsMissing({ missing, patience, resolve, reject }: Waiter): void {
+  if (missing.size > 0) return
+  if (patience !== null && patience.failure !== null) reject(patience.failure.error)
+  else resolve()
 }

@@ -180,9 +180,15 @@ describe('failures', () => {
     made.backlog.failed(namespace, second!, failure)
     const outcomes = await made.commits.commit([planOf('a', written('x')), planOf('b', written('x'))])
     expect(outcomes).toMatchObject([
-      { status: 'rejected', error: { code: 'TREE_STUCK', namespace: 'a', outcome: 'unchanged' } },
+      {
+        status: 'rejected',
+        error: { code: 'TREE_STUCK', namespace: 'a', outcome: 'unchanged' },
+        deletesOnly: true,
+      },
       { status: 'committed' },
     ])
+    const removal = { kind: 'delete', key: 'k' } as const
+    expect(await made.commits.commit([planOf('a', removal)])).toMatchObject([{ status: 'committed' }])
   })
 })
 

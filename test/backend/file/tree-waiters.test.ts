@@ -27,7 +27,7 @@ describe('TreeWaiters', () => {
       ['a', 5],
       ['b', 6],
     ] as const
-    const waiting = follow(waiters.wait('n', revisions, () => void steps++))
+    const waiting = follow(waiters.waitForAll('n', revisions, () => void steps++))
     waiters.done('n', 'a', 4)
     waiters.done('m', 'a', 9)
     expect(steps).toBe(0)
@@ -67,6 +67,24 @@ describe('TreeWaiters', () => {
     waiters.done('n', 'b', 1)
     await nextTurn()
     expect([other.state, waiters.isEmpty]).toEqual(['resolved', true])
+  })
+
+  test('who waits for all is told of the first failure when each key has come or failed', async () => {
+    const waiters = new TreeWaiters()
+    const revisions = [
+      ['a', 1],
+      ['b', 1],
+      ['c', 1],
+    ] as const
+    const waiting = follow(waiters.waitForAll('n', revisions, () => {}))
+    waiters.failed('n', 'b', STUCK)
+    waiters.failed('n', 'b', new Error('again'))
+    waiters.done('n', 'a', 1)
+    await nextTurn()
+    expect([waiting.state, waiters.has('n')]).toEqual(['pending', true])
+    waiters.failed('n', 'c', new Error('later'))
+    await nextTurn()
+    expect([waiting.state, waiters.isEmpty]).toEqual([String(STUCK), true])
   })
 
   test('a namespace that was made or removed settles all older changes of it', async () => {
