@@ -127,8 +127,9 @@ export class TreeWaiters {
   }
 }
 
-function endIfNothingIsMissing({ missing, patience, resolve, reject }: Waiter): void {
-  if (missing.size > 0) return
-  if (patience !== null && patience.failure !== null) reject(patience.failure.error)
-  else resolve()
+function endIfNothingIsMissing(waiter: Waiter): void {
+  if (waiter.missing.size > 0) return
+  const failure = waiter.patience?.failure ?? null
+  if (failure === null) waiter.resolve()
+  else waiter.reject(failure.error)
 }
