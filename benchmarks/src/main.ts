@@ -1,30 +1,25 @@
-/**
- * `npm run bench`: runs the scenarios, keeps their results as JSON, and makes the report and the plots from them.
- */
+/** `npm run bench`: measures, keeps the results as JSON, and makes the report and the plots from them. */
 import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { randomInt } from 'node:crypto'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command, InvalidArgumentError } from 'commander'
-import { machineFacts, memoryFileSystem } from '../../dist/bench/machine.js'
-import { progressBar, statusLine } from '../../dist/cli/status-line.js'
-import { contestantOf } from './contestants/index.js'
-import { isInstalled, rivalsFolder } from './contestants/load-rival.js'
-import { buildFlushShim } from './harness/flush-shim.js'
+import { measureSteps } from './harness/measure-steps.js'
 import { PROFILES, type Profile } from './harness/profile.js'
-import { readResults, RESULTS, resultsName, writeResults } from './harness/results.js'
-import { runScenario } from './harness/run-scenario.js'
-import type { Cell, Scenario } from './harness/scenario.js'
+import { readResults, RESULTS } from './harness/results.js'
+import { describeSteps, planOf, stepOf, type Selection } from './harness/steps.js'
+import { makeReport } from './report/make-report.js'
 import { SCENARIOS } from './scenarios/index.js'
 
 interface Options {
   readonly only?: readonly string[]
   readonly contestants?: readonly string[]
-  readonly profile: Profile['name']
+  readonly profile: string
   readonly quick?: true
   readonly repetitions?: number
   readonly seconds?: number
+  readonly burst?: number
   readonly flushDelayMs?: readonly number[]
   readonly root: string
   readonly results: string
@@ -36,26 +31,23 @@ interface Options {
   readonly list?: true
 }
 
-/** Starting a process, opening, warming up, removing the folder. */
-const RUN_OVERHEAD_SECONDS = 0.9
-const DELAYS_MS = [0, 1, 5]
-
 const program = new Command('bench')
   .description('Measures agent-state, its rivals and the floor; writes benchmarks/results and the report.')
   .option('--only <names>', `only these scenarios: ${SCENARIOS.map(({ name }) => name).join(', ')}`, list)
   .option('--contestants <names>', 'only these contestants', list)
-  .option('--profile <name>', 'full, quick or tiny', 'full')
+  .option('--profile <name>', Object.keys(PROFILES).join(', '), 'full')
   .option('--quick', 'a first look in minutes: the same as --profile quick')
-  .option('--repetitions <n>', 'runs of each cell (full: 7)', positive)
+  .option('--repetitions <n>', 'runs of each cell (default: 7, and less where runs are long)', positive)
   .option('--seconds <s>', 'length of a measured run', positive)
+  .option('--burst <n>', 'writes of a burst of distinct keys', positive)
   .option(
     '--flush-delay-ms <list>',
     'slow every flush by this (default: 0, and 1 and 5 where marked)',
     numbers,
   )
-  .option('--root <dir>', 'the disk to measure', fileURLToPath(new URL('../dist/data', import.meta.url)))
-  .option('--results <dir>', 'where the results go', RESULTS)
-  .option('--seed <n>', 'decides the order of the runs', Number, randomInt(2 ** 31))
+  .option('--root <dir>', 'the disk to measure', fileURLToPath(new URL('data', import.meta.url)))
+  .option('--results <dir>', 'where results and report go', RESULTS)
+  .option('--seed <n>', 'decides the order of the runs (default: random)', positive, randomInt(1, 2 ** 31))
   .option('--resume', 'leave out what has results of this commit, profile and number of repetitions')
   .option('--no-rivals', 'install and measure no rivals')
   .option('--no-report', 'make no report and no plots')
@@ -80,158 +72,56 @@ function positive(text: string): number {
   throw new InvalidArgumentError('Must be a number above 0.')
 }
 
-interface Step {
-  readonly scenario: Scenario
-  readonly flushDelayMs: number
-  readonly cells: readonly Cell[]
-  readonly repetitions: number
-  readonly estimateSeconds: number
-}
-
 async function main(): Promise<void> {
   const options = program.parse().opts<Options>()
-  const profile = profileOf(options)
-  if (options.reportOnly === true) return makeReport(options)
-  const steps = stepsOf(options, profile)
-  if (options.list === true) return void process.stdout.write(describe(steps))
-  if (options.rivals) install(rivalsFolder, 'the rivals')
-  await mkdir(options.root, { recursive: true })
-  await measure(options, profile, steps)
-  if (options.report) await makeReport(options)
+  const { results, report, rivals, reportOnly, root, seed } = options
+  const selection: Selection = {
+    profile: profileOf(options),
+    repetitions: options.repetitions,
+    only: options.only,
+    contestants: options.contestants,
+    flushDelaysMs: options.flushDelayMs,
+    rivals,
+  }
+  const batches = await readResults(results, 'batches')
+  const steps = planOf(selection).map(({ scenario, flushDelayMs }) =>
+    stepOf(scenario, flushDelayMs, selection, batches),
+  )
+  if (options.list === true) return void process.stdout.write(describeSteps(steps))
+  if (reportOnly !== true) {
+    if (rivals) install('rivals')
+    process.stderr.write(`--seed ${seed}\n${describeSteps(steps)}`)
+    const failures = await measureSteps({
+      ...selection,
+      root,
+      results,
+      seed,
+      resume: options.resume === true,
+    })
+    if (failures > 0) process.exitCode = 1
+  }
+  if (!report) return
+  install('plots')
+  await makeReport(results)
 }
 
-function profileOf({ profile, quick, repetitions, seconds }: Options): Profile {
-  const chosen = PROFILES[quick === true ? 'quick' : profile]
+function profileOf({ profile, quick, repetitions, seconds, burst }: Options): Profile {
+  const chosen = Object.values(PROFILES).find(({ name }) => name === (quick === true ? 'quick' : profile))
   if (chosen === undefined) throw new TypeError(`there is no profile ${profile}`)
   return {
     ...chosen,
     ...(repetitions === undefined ? {} : { repetitions }),
     ...(seconds === undefined ? {} : { seconds }),
+    ...(burst === undefined ? {} : { burstOperations: burst }),
   }
 }
 
-function stepsOf(options: Options, profile: Profile): Step[] {
-  const { only, contestants, flushDelayMs = DELAYS_MS } = options
-  for (const name of only ?? []) {
-    if (!SCENARIOS.some((scenario) => scenario.name === name))
-      throw new TypeError(`there is no scenario ${name}`)
-  }
-  const steps = SCENARIOS.filter(({ name }) => only?.includes(name) ?? true).flatMap((scenario) =>
-    flushDelayMs
-      .filter((delay) => delay === 0 || scenario.slowed === true || options.flushDelayMs !== undefined)
-      .map((delay) => {
-        const cells = scenario
-          .cells(profile, delay)
-          .filter(({ contestant }) => contestants?.includes(contestant) ?? true)
-          .filter(({ contestant }) => options.rivals || contestantOf(contestant).rival === undefined)
-        const repetitions = scenario.repetitions?.(profile.repetitions) ?? profile.repetitions
-        const run = profile.seconds + RUN_OVERHEAD_SECONDS + (scenario.extraSeconds ?? 0)
-        const estimateSeconds = cells.length * repetitions * run
-        return { scenario, flushDelayMs: delay, cells, repetitions, estimateSeconds }
-      }),
-  )
-  return steps.filter(({ cells }) => cells.length > 0)
-}
-
-function describe(steps: readonly Step[]): string {
-  const lines = steps.map(
-    ({ scenario, flushDelayMs, cells, repetitions, estimateSeconds }) =>
-      `${resultsName(scenario.name, flushDelayMs)}: ${cells.length} cells, ${repetitions} times, about ${minutes(estimateSeconds)}`,
-  )
-  const all = steps.reduce((sum, { estimateSeconds }) => sum + estimateSeconds, 0)
-  return `${lines.join('\n')}\nin all about ${minutes(all)}\n`
-}
-
-function minutes(seconds: number): string {
-  return `${(seconds / 60).toFixed(1)} minutes`
-}
-
-/** Native modules of the rivals are compiled where no prebuilt one can be had: that takes minutes, once. */
-function install(folder: string, what: string): void {
-  if (isInstalled('lmdb') && folder === rivalsFolder) return
-  process.stderr.write(`installing ${what} (once)\n`)
+/** Packages that only benchmarks need. Native ones are compiled where no prebuilt one can be had: that takes minutes. */
+function install(name: 'rivals' | 'plots'): void {
+  const folder = fileURLToPath(new URL(`../${name}`, import.meta.url))
+  if (existsSync(join(folder, 'node_modules/.package-lock.json'))) return
+  process.stderr.write(`installing benchmarks/${name} (once)\n`)
   execFileSync('npm', ['ci'], { cwd: folder, stdio: ['ignore', 2, 2] })
 }
-
-async function measure(options: Options, profile: Profile, steps: readonly Step[]): Promise<void> {
-  const inMemory = await memoryFileSystem(options.root)
-  if (inMemory !== null) {
-    throw new Error(`${options.root} is on ${inMemory}: nothing is durable there. Choose a disk with --root.`)
-  }
-  const root = await mkdtemp(join(resolve(options.root), 'bench-'))
-  const shim = buildFlushShim()
-  if (shim === null) process.stderr.write('no C compiler: flushes are neither counted nor slowed\n')
-  const abort = new AbortController()
-  process.once('SIGINT', () => abort.abort(new Error('interrupted')))
-  process.stderr.write(`--seed ${options.seed}\n${describe(steps)}`)
-  try {
-    for (const step of steps) {
-      if (step.flushDelayMs > 0 && shim === null) continue
-      await measureStep(step, { options, profile, root, shim, signal: abort.signal })
-    }
-  } finally {
-    shim?.remove()
-    await rm(root, { recursive: true, force: true })
-  }
-}
-
-interface Setting {
-  readonly options: Options
-  readonly profile: Profile
-  readonly root: string
-  readonly shim: ReturnType<typeof buildFlushShim>
-  readonly signal: AbortSignal
-}
-
-async function measureStep(step: Step, { options, profile, root, shim, signal }: Setting): Promise<void> {
-  const { scenario, flushDelayMs, cells, repetitions } = step
-  const name = resultsName(scenario.name, flushDelayMs)
-  const commit = commitOf()
-  if (options.resume === true) {
-    const known = await readResults(options.results, name)
-    const isSame = known?.commit === commit && known.profile === profile.name
-    if (isSame && (known.cells[0]?.runs['perSecond']?.length ?? 0) >= repetitions) return
-  }
-  const status = statusLine(process.stderr)
-  const begin = performance.now()
-  const results = await runScenario({
-    ...{
-      scenario,
-      cells,
-      repetitions,
-      profile,
-      flushDelayMs,
-      seed: options.seed,
-      commit,
-      root,
-      shim,
-      signal,
-    },
-    machine: await machineFacts(root),
-    onRun: (cell, done, total) => {
-      const spent = (performance.now() - begin) / 1000
-      const left = done === 0 ? step.estimateSeconds : (spent / done) * (total - done)
-      const what = `${cell.contestant} ${Object.values(cell.parameters).join(' ')}`
-      status.update(`${name} ${progressBar(done, total)} ${done} of ${total}, ${minutes(left)} left: ${what}`)
-    },
-    onRound: (sofar) => writeResults(options.results, sofar),
-  })
-  status.note(`${name}: ${minutes((performance.now() - begin) / 1000)}, ${results.failures.length} failed`)
-  for (const failure of results.failures) status.note(failure)
-  status.end()
-  if (results.failures.length > 0) process.exitCode = 1
-}
-
-function commitOf(): string {
-  try {
-    const git = (...args: string[]): string => execFileSync('git', args, { encoding: 'utf8' }).trim()
-    const changed = git('status', '--porcelain', '--', 'src') === '' ? '' : ' with changes'
-    return `${git('rev-parse', '--short', 'HEAD')}${changed}`
-  } catch {
-    return 'unknown'
-  }
-}
-
-async function makeReport(_options: Options): Promise<void> {}
 
 await main()

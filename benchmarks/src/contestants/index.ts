@@ -1,4 +1,5 @@
 import { agentState } from './agent-state.js'
+import { bareFiles } from './bare-files.js'
 import type { Contestant } from './contestant.js'
 import { floor } from './floor.js'
 import { keyv } from './keyv.js'
@@ -12,6 +13,7 @@ import { writeFileAtomic } from './write-file-atomic.js'
 export const CONTESTANTS: readonly Contestant[] = [
   agentState,
   floor,
+  bareFiles,
   lmdb,
   lmdbBatched,
   sqliteBatched,

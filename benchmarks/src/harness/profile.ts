@@ -17,21 +17,21 @@ export const PROFILES: Readonly<Record<Profile['name'], Profile>> = {
   full: {
     name: 'full',
     repetitions: 7,
-    seconds: 1,
-    warmUpSeconds: 0.3,
+    seconds: 0.5,
+    warmUpSeconds: 0.2,
     warmUpOperations: 50_000,
-    burstOperations: 100_000,
+    burstOperations: 40_000,
     sustainedSeconds: 60,
     callers: [1, 16, 64, 256, 1024],
   },
   quick: {
     name: 'quick',
     repetitions: 3,
-    seconds: 0.5,
-    warmUpSeconds: 0.2,
+    seconds: 0.3,
+    warmUpSeconds: 0.1,
     warmUpOperations: 20_000,
-    burstOperations: 20_000,
-    sustainedSeconds: 10,
+    burstOperations: 10_000,
+    sustainedSeconds: 5,
     callers: [1, 64, 256],
   },
   tiny: {
@@ -46,7 +46,7 @@ export const PROFILES: Readonly<Record<Profile['name'], Profile>> = {
   },
 }
 
-/** The values of a parameter in this profile; tiny runs take the first one. */
+/** The values of a parameter in this profile; a tiny run takes only the first one. */
 export function choose<T>(profile: Profile, full: readonly T[], quick: readonly T[]): readonly T[] {
   if (profile.name === 'full') return full
   return profile.name === 'quick' ? quick : quick.slice(0, 1)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { format, resolveConfig } from 'prettier'
 import type { MachineFacts } from '../../../dist/bench/machine.js'
-import { SWEPT, type Measures, type Parameters, type RunResult } from './scenario.js'
+import type { Measures, Parameters, RunResult } from './scenario.js'
 
 export const RESULTS = fileURLToPath(new URL('../../results/', import.meta.url))
 
@@ -28,6 +28,8 @@ export interface Results {
   readonly commit: string
   readonly startedAt: string
   readonly endedAt: string
+  /** All rounds were run. */
+  readonly isComplete: boolean
   readonly seed: number
   readonly machine: MachineFacts
   readonly contestants: Readonly<Record<string, string>>
@@ -77,19 +79,6 @@ export function spreadOf(numbers: readonly number[] | undefined): Spread | null 
 
 export function medianOf(cell: CellResult, measure: string): number | null {
   return spreadOf(cell.runs[measure])?.median ?? null
-}
-
-/** Of the cells that differ in the swept parameter only, the one with the best median. */
-export function bestOfSwept(cells: readonly CellResult[], measure = 'perSecond'): CellResult[] {
-  const best = new Map<string, CellResult>()
-  for (const cell of cells) {
-    const { [SWEPT]: _, ...others } = cell.parameters
-    const id = JSON.stringify([cell.contestant, others])
-    const known = best.get(id)
-    if (known === undefined || (medianOf(cell, measure) ?? 0) > (medianOf(known, measure) ?? 0))
-      best.set(id, cell)
-  }
-  return [...best.values()]
 }
 
 export async function readResults(folder: string, name: string): Promise<Results | null> {

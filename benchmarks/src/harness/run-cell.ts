@@ -1,5 +1,5 @@
 /** One run: a fresh process, a fresh folder, and nothing of either is left. */
-import { fork } from 'node:child_process'
+import { fork, spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -24,19 +24,27 @@ export async function runCell(cell: Cell, settings: RunSettings): Promise<RunRes
   const folder = await mkdtemp(join(root, 'run-'))
   try {
     const spec: RunSpec = { ...cell, scenario, profile, flushDelayMs, folder }
-    return await inChild(spec, { ...process.env, ...shim?.environment(flushDelayMs) }, signal)
+    const env = { ...process.env, ...shim?.environment(flushDelayMs) }
+    return await inChild(spec, { env, signal })
   } finally {
     await rm(folder, { recursive: true, force: true, maxRetries: 3 })
   }
 }
 
-function inChild(spec: RunSpec, env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<RunResult> {
+export interface ChildSettings {
+  readonly env: NodeJS.ProcessEnv
+  readonly signal?: AbortSignal
+  /** A program, with arguments, that is to start the process. */
+  readonly starter?: readonly string[]
+}
+
+export function inChild(spec: RunSpec, { env, signal, starter = [] }: ChildSettings): Promise<RunResult> {
   return new Promise((resolve, reject) => {
     let result: RunResult | null = null
     let errors = ''
+    const command = [...starter, process.execPath]
     const child = fork(CHILD, [JSON.stringify(spec)], {
-      env,
-      signal,
+      ...{ env, signal, execPath: command[0]!, execArgv: command.slice(1) },
       killSignal: 'SIGKILL',
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
@@ -46,8 +54,40 @@ function inChild(spec: RunSpec, env: NodeJS.ProcessEnv, signal: AbortSignal): Pr
     child.on('error', reject)
     child.on('close', (code, killedBy) => {
       if (result !== null) return resolve(result)
-      const about = `${spec.scenario}, ${spec.contestant}, ${JSON.stringify(spec.parameters)}`
+      const about = [spec.scenario, spec.phase, spec.contestant, JSON.stringify(spec.parameters)].join(' ')
       reject(new Error(`${about}: ended with ${code ?? killedBy}\n${errors}`))
+    })
+  })
+}
+
+/** A part of a run, in a process of its own and in the run's folder. */
+export function runPhase(spec: RunSpec, phase: string): Promise<RunResult> {
+  return inChild({ ...spec, phase }, { env: process.env })
+}
+
+/**
+ * A part of a run whose process is killed (SIGKILL) so long after its first output. Resolves with all of its output: what
+ * was in the pipe when it died is not lost.
+ */
+export function runKilledPhase(spec: RunSpec, phase: string, ms: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let errors = ''
+    const child = spawn(process.execPath, [CHILD, JSON.stringify({ ...spec, phase })], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    child.stdout.once('data', () => setTimeout(() => child.kill('SIGKILL'), ms))
+    child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
+    child.on('error', reject)
+    child.on('close', (code, killedBy) => {
+      if (killedBy === 'SIGKILL') resolve(Buffer.concat(chunks).toString('latin1'))
+      else
+        reject(
+          new Error(
+            `${spec.scenario} ${phase} ${spec.contestant}: ended with ${code ?? killedBy}\n${errors}`,
+          ),
+        )
     })
   })
 }

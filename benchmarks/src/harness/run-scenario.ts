@@ -27,7 +27,7 @@ export async function runScenario(settings: ScenarioSettings): Promise<Results> 
   const startedAt = new Date().toISOString()
   const total = cells.length * repetitions
   let done = 0
-  let results = collected()
+  let results = collected(false)
   for (let round = 0; round < repetitions; round++) {
     for (const cell of shuffled(cells, random)) {
       onRun(cell, done++, total)
@@ -38,18 +38,18 @@ export async function runScenario(settings: ScenarioSettings): Promise<Results> 
         failures.push(error instanceof Error ? error.message : String(error))
       }
     }
-    results = collected()
+    results = collected(round === repetitions - 1)
     await onRound(results)
   }
   return results
 
-  function collected(): Results {
+  function collected(isComplete: boolean): Results {
     const { name, question, workload, durability } = scenario
     const { profile, machine, commit, flushDelayMs } = settings
     const names = new Set(cells.map(({ contestant }) => contestant))
     return {
       ...{ scenario: name, question, workload, durability, flushDelayMs, profile: profile.name, repetitions },
-      ...{ commit, startedAt, endedAt: new Date().toISOString(), seed, machine },
+      ...{ commit, startedAt, endedAt: new Date().toISOString(), isComplete, seed, machine },
       contestants: Object.fromEntries(
         [...names].map((contestant) => [contestant, contestantOf(contestant).about]),
       ),

@@ -6,9 +6,6 @@ import type { Profile } from './profile.js'
 
 export type Parameters = Readonly<Record<string, number | string>>
 
-/** A parameter that is tried out: the report shows the value that was fastest. */
-export const SWEPT = 'batch'
-
 export interface Cell {
   /** Name of a contestant. */
   readonly contestant: string
@@ -23,6 +20,8 @@ export interface RunSpec extends Cell {
   readonly profile: Profile
   /** By how much every flush is slowed. */
   readonly flushDelayMs: number
+  /** A part of the run that needs a process of its own. */
+  readonly phase?: string
 }
 
 export type Measures = Readonly<Record<string, number>>
@@ -34,13 +33,15 @@ export interface RunResult {
 }
 
 export interface Plot {
+  /** Of the file, behind the scenario's name. */
+  readonly name: string
   readonly title: string
   /** Parameter, or with `series` a measure of the series, on the horizontal axis. */
   readonly x: string
-  readonly xTitle: string
   readonly y: string
   readonly yTitle: string
-  readonly logarithmic?: 'x' | 'y' | 'xy' | 'none'
+  /** Default: both. */
+  readonly logarithmic?: 'both' | 'y' | 'none'
   /** Only cells with these parameters. */
   readonly where?: Parameters
   /** Drawn from the series of each cell instead of its medians. */
@@ -52,19 +53,28 @@ export interface Column {
   readonly title: string
 }
 
+export interface CellContext {
+  readonly profile: Profile
+  readonly flushDelayMs: number
+  /** The group size that was found to be the best one for a contestant that makes groups in our loop. */
+  readonly batchFor: (contestant: string, parameters: Parameters) => number
+}
+
 export interface Scenario {
   readonly name: string
   readonly question: string
   readonly workload: string
   readonly durability: string
-  /** About how long a run takes besides `seconds` of the profile, for the estimate. */
-  readonly extraSeconds?: number
-  /** Runs take long: fewer repetitions than asked for. */
-  readonly repetitions?: (asked: number) => number
-  /** Also measured with slowed flushes, unless that is not asked for. */
+  /** How long runs take besides the measured time and starting a process, for the estimate. */
+  readonly extraSeconds?: (cell: Cell, profile: Profile) => number
+  /** Runs that take long are repeated less often, unless a number of repetitions is asked for. */
+  readonly repetitions?: (usual: number) => number
+  /** Also measured with slowed flushes. */
   readonly slowed?: boolean
-  readonly cells: (profile: Profile, flushDelayMs: number) => readonly Cell[]
+  readonly cells: (context: CellContext) => readonly Cell[]
   readonly run: (spec: RunSpec) => Promise<RunResult>
+  /** Parts of runs that need a process of their own. */
+  readonly phases?: Readonly<Record<string, (spec: RunSpec) => Promise<RunResult>>>
   readonly columns: readonly Column[]
   readonly plots: readonly Plot[]
 }

@@ -12,8 +12,8 @@ export interface Place {
   readonly key: string
 }
 
-/** Where the write with this number goes. */
-export type Places = (index: number) => Place
+/** Where a write goes. */
+export type Places = (index: number, caller: number) => Place
 
 export function distinctKeys(namespaces: number): Places {
   return (index) => ({ namespace: index % namespaces, key: `d${index}` })
@@ -77,7 +77,7 @@ export async function measureWrites(spec: RunSpec, writes: Writes): Promise<RunR
     seconds: writes.seconds ?? profile.seconds,
     ...(writes.operationsMax === undefined ? {} : { operationsMax: writes.operationsMax }),
     operation: (caller, index) => {
-      const { namespace, key } = writes.places(index)
+      const { namespace, key } = writes.places(index, caller)
       return opened.write(caller, namespace, key, contents(index))
     },
   })

@@ -1,54 +1,70 @@
 import { CONTESTANTS } from '../contestants/index.js'
 import { choose, type Profile } from '../harness/profile.js'
-import { combinations, numberOf, type Cell, type Column, type Parameters } from '../harness/scenario.js'
+import {
+  combinations,
+  type Cell,
+  type CellContext,
+  type Column,
+  type Parameters,
+} from '../harness/scenario.js'
 
 export const DURABLE = 'acknowledged = synced to the device, for every contestant'
 
 export const ALL = CONTESTANTS.map(({ name }) => name)
 
-/** Shown over every number of callers. */
-export const OVER_CALLERS = [
-  'agent-state',
-  'floor',
-  'lmdb batched',
-  'sqlite batched',
-  'level batched',
-  'origin',
-]
-
-/** Measured where many parameters are gone through. */
+/** Measured where many parameters are gone through: this library, the floor, and the fastest setting of each rival. */
 export const LEADING = ['agent-state', 'floor', 'lmdb batched', 'sqlite batched', 'level batched']
 
-export function others(names: readonly string[]): string[] {
-  return ALL.filter((name) => !names.includes(name))
-}
+/** Contestants of the main scenarios, fast enough to be interesting at all numbers of callers, and the baseline. */
+export const OVER_CALLERS = [...LEADING, 'origin']
 
-/** The numbers of callers that everything is measured with. */
+/** The numbers of callers that most is measured with. */
 export function someCallers(profile: Profile): readonly number[] {
   return choose(profile, [64, 256], [64])
 }
 
-/** All cells of the contestants; those that group by themselves are tried with several group sizes. */
-export function cellsOf(
-  profile: Profile,
-  contestants: readonly string[],
-  values: Readonly<Record<string, readonly (number | string)[]>>,
-): Cell[] {
+type Values = Readonly<Record<string, readonly (number | string)[]>>
+
+/** All combinations of contestants and values; those that make groups in our loop get their best group size. */
+export function cellsOf({ batchFor }: CellContext, contestants: readonly string[], values: Values): Cell[] {
   return CONTESTANTS.filter(({ name }) => contestants.includes(name)).flatMap(({ name, batched }) =>
-    combinations(values).flatMap((parameters) =>
-      (batched === true ? withBatches(profile, parameters) : [parameters]).map((one) => ({
-        contestant: name,
-        parameters: one,
-      })),
-    ),
+    combinations(values).map((parameters) => ({
+      contestant: name,
+      parameters: batched === true ? { ...parameters, batch: batchFor(name, parameters) } : parameters,
+    })),
   )
 }
 
-/** A group of all callers, or a quarter of them, so that the next ones gather meanwhile. */
-function withBatches(profile: Profile, parameters: Parameters): readonly Parameters[] {
-  const callers = numberOf(parameters, 'callers')
-  const sizes = new Set(choose(profile, [callers, Math.ceil(callers / 4)], [callers]))
-  return [...sizes].map((batch) => ({ ...parameters, batch }))
+/** The cells of the two main scenarios; slow contestants are measured with fewer parameters. */
+export function mainCells(context: CellContext): Cell[] {
+  const { profile, flushDelayMs } = context
+  const [few, many] = [choose(profile, [64], [64]), choose(profile, [64, 256], [64])]
+  if (flushDelayMs > 0) {
+    return [
+      ...cellsOf(context, [...LEADING, 'lmdb'], { valueBytes: [256], callers: many }),
+      ...cellsOf(context, ['sqlite', 'origin'], { valueBytes: [256], callers: few }),
+    ]
+  }
+  const one = choose(profile, [1], [1])
+  return [
+    ...cellsOf(context, OVER_CALLERS, { valueBytes: [256], callers: profile.callers }),
+    ...cellsOf(context, ['sqlite', 'lmdb'], { valueBytes: [256], callers: [...one, ...few] }),
+    ...cellsOf(context, ['lmdb'], { valueBytes: [256], callers: many.slice(1) }),
+    ...cellsOf(context, ['sqlite batched + writer', 'write-file-atomic'], {
+      valueBytes: [256],
+      callers: many,
+    }),
+    ...cellsOf(context, ['keyv', 'bare files'], { valueBytes: [256], callers: few }),
+    ...cellsOf(context, [...OVER_CALLERS, 'lmdb'], {
+      valueBytes: choose(profile, [4096], []),
+      callers: many,
+    }),
+  ]
+}
+
+/** Of a plot or a table: cells with these parameters. */
+export function fits(parameters: Parameters, where: Parameters = {}): boolean {
+  return Object.entries(where).every(([name, value]) => parameters[name] === value)
 }
 
 export const RATE_COLUMNS: readonly Column[] = [

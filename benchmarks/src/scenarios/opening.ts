@@ -1,0 +1,115 @@
+import { closedLoop } from '../../../dist/bench/closed-loop.js'
+import { incompressibleContents } from '../../../dist/bench/contents.js'
+import { contestantOf } from '../contestants/index.js'
+import { choose } from '../harness/profile.js'
+import { runKilledPhase, runPhase } from '../harness/run-cell.js'
+import { numberOf, type RunResult, type RunSpec, type Scenario } from '../harness/scenario.js'
+import { diskBytes, peakMemoryMiB } from '../harness/usage.js'
+import { settingsOf } from '../harness/writes.js'
+import { cellsOf } from './common.js'
+
+const MIB = 1024 * 1024
+const VALUE_BYTES = 4096
+const RIVALS = ['lmdb batched', 'sqlite batched', 'level batched']
+
+export const opening: Scenario = {
+  name: 'opening',
+  question: 'How long does it take to open what was closed well, and what was killed?',
+  workload:
+    'clean: so many keys of 256 B in 8 namespaces, closed; then opened. killed: so many MiB of 4 KiB contents written to distinct keys, then SIGKILL; opened, with all that was acknowledged. The process that opens is a fresh one, the page cache is warm',
+  durability: 'what is opened was synced before it was acknowledged',
+  repetitions: (usual) => Math.min(usual, 3),
+  extraSeconds: ({ contestant, parameters }) => {
+    const keys =
+      parameters['kind'] === 'clean'
+        ? Number(parameters['keys'])
+        : (Number(parameters['mib']) * MIB) / VALUE_BYTES
+    return contestant === 'agent-state' ? keys / 5000 : keys / 50_000
+  },
+  cells: (context) => {
+    const { profile } = context
+    const common = { callers: [256] }
+    const keys = choose(profile, [1000, 10_000, 100_000], [100, 10_000])
+    const mib = choose(profile, [16, 64, 192], [1, 16])
+    return [
+      ...cellsOf(context, ['agent-state'], { kind: ['clean'], keys, ...common }),
+      ...cellsOf(context, RIVALS, { kind: ['clean'], keys: [keys.at(-1)!], ...common }),
+      ...cellsOf(context, ['agent-state'], { kind: ['killed'], mib, ...common }),
+      ...cellsOf(context, RIVALS, { kind: ['killed'], mib: [mib.at(-1)!], ...common }),
+    ]
+  },
+  run,
+  phases: { prepare: write, written: write },
+  columns: [
+    { measure: 'openMs', title: 'open ms' },
+    { measure: 'drainMs', title: 'until nothing is left to do ms' },
+    { measure: 'touchMs', title: 'opened again, all 8 namespaces touched, one key read ms' },
+    { measure: 'memoryMiB', title: 'peak memory MiB' },
+    { measure: 'diskMiB', title: 'disk MiB' },
+  ],
+  plots: [],
+}
+
+function amount({ parameters }: RunSpec): { keys: number; valueBytes: number } {
+  if (parameters['kind'] === 'clean') return { keys: numberOf(parameters, 'keys'), valueBytes: 256 }
+  return { keys: Math.ceil((numberOf(parameters, 'mib') * MIB) / VALUE_BYTES), valueBytes: VALUE_BYTES }
+}
+
+/** Writes everything; in the phase that is killed, it says so and waits for that. */
+async function write(spec: RunSpec): Promise<RunResult> {
+  const settings = settingsOf(spec.parameters)
+  const { keys, valueBytes } = amount(spec)
+  const contents = incompressibleContents(valueBytes)
+  const opened = await contestantOf(spec.contestant).open(spec.folder, settings)
+  const { operations } = await closedLoop({
+    callers: settings.callers,
+    seconds: Infinity,
+    operationsMax: keys,
+    operation: (caller, index) =>
+      opened.write(caller, index % settings.namespaces, `k${index}`, contents(index)),
+  })
+  if (spec.phase === 'written') {
+    process.stdout.write('written')
+    return new Promise(() => {})
+  }
+  await opened.drain()
+  await opened.close()
+  return { measures: { operations } }
+}
+
+async function run(spec: RunSpec): Promise<RunResult> {
+  if (spec.parameters['kind'] === 'clean') await runPhase(spec, 'prepare')
+  else await runKilledPhase(spec, 'written', 0)
+  const disk = await diskBytes(spec.folder)
+  const { keys, valueBytes } = amount(spec)
+  // What the modules take to load is not what is asked for.
+  const contestant = contestantOf(spec.contestant)
+  await warmModules(spec)
+  const begin = performance.now()
+  const opened = await contestant.open(spec.folder, { ...settingsOf(spec.parameters), namespaces: 0 })
+  const openMs = performance.now() - begin
+  const reopened = performance.now()
+  await opened.drain()
+  const drainMs = openMs + performance.now() - reopened
+  await opened.close()
+  const touchBegin = performance.now()
+  const again = await contestant.open(spec.folder, settingsOf(spec.parameters))
+  const last = keys - 1
+  const value = await again.read!(last % settingsOf(spec.parameters).namespaces, `k${last}`)
+  const touchMs = performance.now() - touchBegin
+  if (value?.length !== valueBytes) throw new Error('the last key was lost')
+  await again.close()
+  return { measures: { openMs, drainMs, touchMs, memoryMiB: peakMemoryMiB(), diskMiB: disk / MIB } }
+}
+
+/** Opens another, empty store, so that all code is loaded. */
+async function warmModules(spec: RunSpec): Promise<void> {
+  const { mkdtemp, rm } = await import('node:fs/promises')
+  const folder = await mkdtemp(`${spec.folder}-warm-`)
+  const opened = await contestantOf(spec.contestant).open(folder, {
+    ...settingsOf(spec.parameters),
+    namespaces: 1,
+  })
+  await opened.close()
+  await rm(folder, { recursive: true })
+}

@@ -1,0 +1,157 @@
+import { closedLoop } from '../../../dist/bench/closed-loop.js'
+import { incompressibleContents } from '../../../dist/bench/contents.js'
+import { latencies } from '../../../dist/bench/latencies.js'
+import type { Opened } from '../contestants/contestant.js'
+import { contestantOf } from '../contestants/index.js'
+import type { Measures, RunResult, RunSpec, Scenario } from '../harness/scenario.js'
+import { peakMemoryMiB, usageOf, usedBetween, writeOut } from '../harness/usage.js'
+import { distinctKeys, hotKeys, settingsOf, warmUp } from '../harness/writes.js'
+import { cellsOf, DURABLE, LEADING, someCallers } from './common.js'
+import { HOT_KEYS } from './hot-set.js'
+
+const MIB = 1024 * 1024
+const WITHOUT_FLOOR = LEADING.filter((name) => name !== 'floor')
+
+export const sustained: Scenario = {
+  name: 'sustained',
+  question: 'What remains of it when nobody ever pauses?',
+  workload:
+    '256 callers (quick: 64) write 256 B for a minute (quick: 5 s) without pause, distinct keys or a hot set of 100, 8 namespaces; what was put off counts: the rate with drain ends when nothing is left to do. bare files: the same two files a key without a library',
+  durability: DURABLE,
+  repetitions: (usual) => Math.ceil(usual / 7),
+  extraSeconds: ({ parameters }, { sustainedSeconds, seconds }) =>
+    sustainedSeconds - seconds + (parameters['keys'] === 'distinct' ? sustainedSeconds / 3 : 3),
+  cells: (context) => {
+    const callers = [someCallers(context.profile).at(-1)!]
+    return [
+      ...cellsOf(context, LEADING, { keys: ['hot set'], callers }),
+      ...cellsOf(context, [...WITHOUT_FLOOR, 'bare files'], { keys: ['distinct'], callers }),
+    ]
+  },
+  run,
+  columns: [
+    { measure: 'perSecond', title: 'writes/s' },
+    { measure: 'worstSecond', title: 'writes in the worst second' },
+    { measure: 'perSecondWithDrain', title: 'writes/s with drain' },
+    { measure: 'drainSeconds', title: 'drain s' },
+    { measure: 'p50Us', title: 'p50 µs' },
+    { measure: 'p99Us', title: 'p99 µs' },
+    { measure: 'p999Us', title: 'p99.9 µs' },
+    { measure: 'maxUs', title: 'longest µs' },
+    { measure: 'flushes', title: 'flushes a write' },
+    { measure: 'cpuUs', title: 'CPU µs a write' },
+    { measure: 'writtenBytes', title: 'bytes written a write' },
+    { measure: 'memoryMiB', title: 'peak memory MiB' },
+    { measure: 'backlogMiB', title: 'largest backlog MiB' },
+  ],
+  plots: ['hot set', 'distinct'].flatMap((keys) =>
+    (
+      [
+        { y: 'perSecond', yTitle: 'writes/s', name: 'throughput' },
+        { y: 'p99Us', yTitle: 'µs', name: 'p99' },
+        { y: 'memoryMiB', yTitle: 'MiB', name: 'memory' },
+        { y: 'backlogMiB', yTitle: 'MiB', name: 'backlog' },
+      ] as const
+    ).map(({ y, yTitle, name }) => ({
+      name: `${keys === 'distinct' ? 'distinct' : 'hot'}-${name}`,
+      title: `A minute without pause, ${keys}: ${name}`,
+      where: { keys },
+      ...{
+        x: 'second',
+        y,
+        yTitle,
+        series: true,
+        logarithmic: name === 'memory' || name === 'backlog' ? 'none' : 'y',
+      },
+    })),
+  ),
+}
+
+async function run(spec: RunSpec): Promise<RunResult> {
+  const { folder, profile, parameters } = spec
+  const settings = settingsOf(parameters)
+  const { callers, namespaces } = settings
+  const opened = await contestantOf(spec.contestant).open(folder, settings)
+  await warmUp(spec, opened)
+  await writeOut(folder)
+  const contents = incompressibleContents(settings.valueBytes)
+  const places = parameters['keys'] === 'distinct' ? distinctKeys(namespaces) : hotKeys(namespaces, HOT_KEYS)
+  const before = usageOf(folder)
+  const seconds = everySecond(opened)
+  const loop = await closedLoop({
+    callers,
+    seconds: profile.sustainedSeconds,
+    operation: (caller, index) => {
+      const { namespace, key } = places(index, caller)
+      return opened.write(caller, namespace, key, contents(index))
+    },
+    onAcknowledged: seconds.acknowledged,
+  })
+  const series = seconds.end()
+  const drainBegin = performance.now()
+  await opened.drain()
+  const drainSeconds = (performance.now() - drainBegin) / 1000
+  await writeOut(folder)
+  const used = usedBetween(before, usageOf(folder))
+  const memoryMiB = peakMemoryMiB()
+  await opened.close()
+  const { operations } = loop
+  return {
+    measures: {
+      operations,
+      perSecond: operations / loop.seconds,
+      worstSecond: Math.min(...series.map((second) => second['perSecond'] ?? 0)),
+      perSecondWithDrain: operations / (loop.seconds + drainSeconds),
+      drainSeconds,
+      ...loop.latencies.summary(),
+      flushes: used.flushes / operations,
+      cpuUs: used.cpuUs / operations,
+      writtenBytes: used.deviceBytes / operations,
+      memoryMiB,
+      ...(opened.backlogBytes === undefined
+        ? {}
+        : { backlogMiB: Math.max(...series.map((second) => second['backlogMiB'] ?? 0)) }),
+    },
+    series,
+  }
+}
+
+interface Seconds {
+  readonly acknowledged: (ms: number) => void
+  readonly end: () => Measures[]
+}
+
+/** Looks once a second at what happened in it. A second that nobody could look at in time is a longer one. */
+function everySecond({ backlogBytes }: Opened): Seconds {
+  const series: Measures[] = []
+  const times = latencies()
+  const begin = performance.now()
+  let from = begin
+  const look = (backlogMiB: number | undefined): void => {
+    const now = performance.now()
+    if (times.count === 0 && now === from) return
+    series.push({
+      second: (now - begin) / 1000,
+      perSecond: (times.count * 1000) / (now - from),
+      p99Us: times.summary().p99Us,
+      memoryMiB: process.memoryUsage.rss() / MIB,
+      ...(backlogMiB === undefined ? {} : { backlogMiB }),
+    })
+    times.reset()
+    from = now
+  }
+  const timer = setInterval(() => {
+    if (backlogBytes === undefined) look(undefined)
+    else void backlogBytes().then((bytes) => timer.hasRef() && look(bytes / MIB))
+  }, 1000)
+  return {
+    acknowledged: (ms) => times.record(ms),
+    end: () => {
+      timer.unref()
+      clearInterval(timer)
+      // What is left of the last second is too short to tell, unless it is all there is.
+      if (series.length === 0) look(undefined)
+      return series
+    },
+  }
+}
