@@ -43,7 +43,7 @@ import {
 } from './options.js'
 import { toOperations } from './operations.js'
 import type { FoundEntry, KnownHead, SessionHost } from './store-host.js'
-import { bytesOf, takeValue, textOf, type TakenValue } from './value.js'
+import { bytesOf, takeValue, textOf } from './value.js'
 
 /** Entries that `entries()` reads ahead. */
 const READ_AHEAD = 16
@@ -121,10 +121,19 @@ export class SessionHandle implements Session {
     return head === null ? null : statOf(normalized, head)
   }
 
-  async write(key: string, value: Value, options?: WriteOptions & If): Promise<WriteResult> {
-    const normalized = this.#key(key)
-    const taken = takeValue(value, normalized, this.#host.limits.valueBytesMax)
-    return this.#write(normalized, taken, options)
+  write(key: string, value: Value, options?: WriteOptions & If): Promise<WriteResult> {
+    // No async function: each one on the way of a write costs it more than its checks do.
+    try {
+      const normalized = this.#key(key)
+      const { value: taken, size } = takeValue(value, normalized, this.#host.limits.valueBytesMax)
+      const terms = resolveWriteOptions(this.#defaults, options)
+      const ifRevision = ifRevisionOf(options)
+      const seen = this.#seenRevision(normalized, options)
+      const operation = { kind: 'write', key: normalized, value: taken, size, ifRevision, seen } as const
+      return this.#submit(operation, size, terms) as Promise<WriteResult>
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
   }
 
   async writeJson(key: string, value: unknown, options?: WriteOptions & If): Promise<WriteResult> {
@@ -134,9 +143,10 @@ export class SessionHandle implements Session {
   async delete(key: string, options?: WriteOptions & If): Promise<DeleteResult> {
     const normalized = this.#key(key)
     const terms = resolveWriteOptions(this.#defaults, options)
-    const conditions = this.#conditions(normalized, options)
-    const operation: RequestedOperation = { kind: 'delete', key: normalized, ...conditions }
-    return (await this.#submit(operation, 0, terms)) as DeleteResult
+    const ifRevision = ifRevisionOf(options)
+    const seen = this.#seenRevision(normalized, options)
+    const operation = { kind: 'delete', key: normalized, ifRevision, seen } as const
+    return this.#submit(operation, 0, terms) as Promise<DeleteResult>
   }
 
   async update(
@@ -234,25 +244,10 @@ export class SessionHandle implements Session {
     return text === null ? null : parseHandoff(text, this.namespace)
   }
 
-  async #write(
-    key: string,
-    taken: TakenValue,
-    options: (WriteOptions & If) | undefined,
-  ): Promise<WriteResult> {
-    const terms = resolveWriteOptions(this.#defaults, options)
-    const conditions = this.#conditions(key, options)
-    const operation: RequestedOperation = { kind: 'write', key, ...taken, ...conditions }
-    return (await this.#submit(operation, taken.size, terms)) as WriteResult
-  }
-
-  async #submit(
-    operation: RequestedOperation,
-    bytes: number,
-    terms: ResolvedDefaults,
-  ): Promise<OperationResult> {
+  #submit(operation: RequestedOperation, bytes: number, terms: ResolvedDefaults): Promise<OperationResult> {
     const body = { kind: 'change' as const, operations: [operation], single: true, terms }
-    const results = await this.#host.submit(this.namespace, body, bytes, this.#seen, terms.signal)
-    return (results as readonly OperationResult[])[0]!
+    const answer = this.#host.submit(this.namespace, body, bytes, this.#seen, terms.signal)
+    return answer as Promise<OperationResult>
   }
 
   #update(
@@ -276,17 +271,11 @@ export class SessionHandle implements Session {
     })
   }
 
-  /** What a write depends on: the caller's condition, and what this session saw when it was called. */
-  #conditions(
-    key: string,
-    options: If | undefined,
-  ): { ifRevision: number | null | undefined; seen: number | null | undefined } {
-    if (options === undefined) return { ifRevision: undefined, seen: this.#seen?.get(key) }
-    const seen = checkRevisionCondition(options.seenRevision, 'seenRevision')
-    return {
-      ifRevision: checkRevisionCondition(options.ifRevision, 'ifRevision'),
-      seen: seen === undefined ? this.#seen?.get(key) : seen,
-    }
+  /** What this session saw of the key when it was called, or says that it saw. */
+  #seenRevision(key: string, options: If | undefined): number | null | undefined {
+    const said =
+      options === undefined ? undefined : checkRevisionCondition(options.seenRevision, 'seenRevision')
+    return said === undefined ? this.#seen?.get(key) : said
   }
 
   async #find(key: string, options: Wait | undefined): Promise<FoundEntry | null> {
@@ -316,6 +305,10 @@ export class SessionHandle implements Session {
       key,
     })
   }
+}
+
+function ifRevisionOf(options: If | undefined): number | null | undefined {
+  return options === undefined ? undefined : checkRevisionCondition(options.ifRevision, 'ifRevision')
 }
 
 function statOf(key: string, head: KnownHead): Stat {

@@ -35,7 +35,8 @@ function given(defaults: Defaults = {}, limits: Partial<Limits> = {}) {
       submitted.push({ body, bytes, seen, signal })
       if (body.kind !== 'change') return true
       revision++
-      return body.operations.map(({ key }) => ({ key, revision, conflict: null }))
+      const results = body.operations.map(({ key }) => ({ key, revision, conflict: null }))
+      return body.single ? results[0]! : results
     },
     read: (_, key, signal) => {
       asked.push({ key, signal })

@@ -51,11 +51,13 @@ export class Intake {
     }
     let mailbox = this.#mailboxes.get(state)
     if (mailbox === undefined) {
-      mailbox = new Mailbox(state, this.#admission, this.#limits.queueOperationsMax, (box) => this.#wake(box))
+      const { queueOperationsMax } = this.#limits
+      const admitted = (box: Mailbox): void => this.#wake(box)
+      const withdrawn = (box: Mailbox): void => this.#withdrawn(box)
+      mailbox = new Mailbox(state, this.#admission, queueOperationsMax, admitted, withdrawn)
       this.#mailboxes.set(state, mailbox)
     }
-    const box = mailbox
-    request.wait(signal, () => this.#withdrawn(box))
+    request.wait(signal, mailbox.onWithdrawn)
     mailbox.add(request)
   }
 
@@ -137,14 +139,17 @@ export class Intake {
     if (namespace.load.status !== 'loaded') return false
     if (request.body.kind !== 'change') return true
     if (request.states.length === 0) {
-      const states = request.body.operations.map(({ key }) => namespace.key(key))
-      for (const state of states) {
+      const states: KeyState[] = []
+      for (const { key } of request.body.operations) {
+        const state = namespace.key(key)
         state.pins++
         this.#namespaces.account(state)
+        states.push(state)
       }
       request.states = states
     }
-    return request.states.every((state) => state.head !== undefined)
+    for (const { head } of request.states) if (head === undefined) return false
+    return true
   }
 
   /** Loads the namespace, or the heads of the next requests. A failure is the answer of the first of them. */

@@ -51,6 +51,8 @@ export class Mailbox {
   readonly #admission: Admission
   readonly #operationsMax: number
   readonly #onAdmitted: (mailbox: Mailbox, request: Request) => void
+  /** A request that waits here has been withdrawn. */
+  readonly onWithdrawn: () => void
   readonly #inside = new Queue<Request>()
   readonly #outside = new Queue<Request>()
   #operations = 0
@@ -62,11 +64,13 @@ export class Mailbox {
     admission: Admission,
     operationsMax: number,
     onAdmitted: (mailbox: Mailbox, request: Request) => void,
+    onWithdrawn: (mailbox: Mailbox) => void,
   ) {
     this.namespace = namespace
     this.#admission = admission
     this.#operationsMax = operationsMax
     this.#onAdmitted = onAdmitted
+    this.onWithdrawn = () => onWithdrawn(this)
   }
 
   get insideCount(): number {

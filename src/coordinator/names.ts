@@ -157,51 +157,71 @@ export class Names {
 const KEY_BYTES = 80
 const DIRECTORY_BYTES = 80
 
-/** The names as they would be after the part of a plan that is decided already: the committed ones, less and more. */
+/**
+ * The names as they would be after the part of a plan that is decided already: the committed ones, less and more. Most
+ * plans change no names, so what is less and more is only made when there is some.
+ */
 export class PlannedNames {
   /** Null: the plan has removed all of them. */
   #committed: Names | null
-  readonly #removed = new Names([], null)
-  readonly #added: Names
+  readonly #folds: ((name: string) => string) | null
+  #removed: Names | null = null
+  #added: Names | null = null
 
   constructor(names: Names) {
     this.#committed = names
-    this.#added = new Names([], names.folds)
+    this.#folds = names.folds
   }
 
   get count(): number {
-    return (this.#committed?.count ?? 0) - this.#removed.count + this.#added.count
+    return (this.#committed?.count ?? 0) - (this.#removed?.count ?? 0) + (this.#added?.count ?? 0)
   }
 
   has(key: string): boolean {
-    return this.#added.has(key) || this.#isLeft(key)
+    return this.#added?.has(key) === true || this.#isLeft(key)
   }
 
   add(key: string): void {
     if (this.has(key)) return
-    if (this.#removed.has(key)) this.#removed.remove(key)
-    else this.#added.add(key)
+    if (this.#removed?.has(key) === true) {
+      this.#removed.remove(key)
+    } else {
+      this.#added ??= new Names([], this.#folds)
+      this.#added.add(key)
+    }
   }
 
   remove(key: string): void {
-    if (this.#isLeft(key)) this.#removed.add(key)
-    else this.#added.remove(key)
+    if (this.#isLeft(key)) {
+      this.#removed ??= new Names([], null)
+      this.#removed.add(key)
+    } else {
+      this.#added?.remove(key)
+    }
   }
 
   clear(): void {
     this.#committed = null
-    this.#removed.clear()
-    this.#added.clear()
+    this.#removed = null
+    this.#added = null
   }
 
   /** The key that makes it impossible for `key` to exist as a file, if there is one. */
   blockedBy(key: string): string | null {
-    for (let end = key.indexOf('/'); end !== -1; end = key.indexOf('/', end + 1)) {
-      const ancestor = key.slice(0, end)
-      if (this.has(ancestor)) return ancestor
+    const parentEnd = key.lastIndexOf('/')
+    // Where there are keys beside this one, all that is above them is a directory.
+    if (parentEnd !== -1 && this.#below(key.slice(0, parentEnd)) === 0) {
+      for (let end = key.indexOf('/'); end !== -1; end = key.indexOf('/', end + 1)) {
+        const ancestor = key.slice(0, end)
+        if (this.has(ancestor)) return ancestor
+      }
     }
     if (this.#below(key) > 0) return this.#anyBelow(key)
-    for (const other of this.#added.otherSpellings(key)) return other
+    return this.#folds === null ? null : this.#otherSpelling(key)
+  }
+
+  #otherSpelling(key: string): string | null {
+    for (const other of this.#added?.otherSpellings(key) ?? []) return other
     for (const other of this.#committed?.otherSpellings(key) ?? []) {
       if (this.has(other) || this.#below(other) > 0) return other
     }
@@ -210,16 +230,17 @@ export class PlannedNames {
 
   /** Committed, and not removed by the plan. */
   #isLeft(key: string): boolean {
-    return this.#committed?.has(key) === true && !this.#removed.has(key)
+    return this.#committed?.has(key) === true && this.#removed?.has(key) !== true
   }
 
   #below(path: string): number {
-    return (this.#committed?.below(path) ?? 0) - this.#removed.below(path) + this.#added.below(path)
+    const committed = this.#committed?.below(path) ?? 0
+    return committed - (this.#removed?.below(path) ?? 0) + (this.#added?.below(path) ?? 0)
   }
 
   #anyBelow(path: string): string {
     const prefix = `${path}/`
-    for (const key of this.#added) if (key.startsWith(prefix)) return key
+    for (const key of this.#added ?? []) if (key.startsWith(prefix)) return key
     for (const key of this.#committed ?? []) if (key.startsWith(prefix) && this.has(key)) return key
     return path
   }

@@ -6,15 +6,17 @@
 import type { Writer } from '../api.js'
 import type { Head, HeadAnswer, UnreadableHead } from '../backend/backend.js'
 import type { AgentStateError } from '../errors.js'
+import { CachePlace } from './bounded-cache.js'
 import type { KeyView } from './conflict.js'
 import { Names } from './names.js'
 
 export type CachedValue = string | Uint8Array
 
-/** A key that was touched. `head`: null if the key is missing, undefined if that was not looked up yet. */
-export class KeyState {
+/** A key that was touched, also as the conflict rules see it. */
+export class KeyState implements KeyView {
   readonly key: string
   readonly namespace: NamespaceState
+  /** Null if the key is missing, undefined if that was not looked up yet. */
   head: Head | null | undefined
   /** Path of the metadata that can't be read. */
   corruptMetadata: string | null = null
@@ -27,7 +29,8 @@ export class KeyState {
   foundRevision = false
   /** Operations that are queued on the key. */
   pins = 0
-  used = false
+  readonly inValues = new CachePlace<KeyState>(this)
+  readonly inHeads = new CachePlace<KeyState>(this)
 
   constructor(key: string, namespace: NamespaceState, head: Head | null | undefined) {
     this.key = key
@@ -60,16 +63,26 @@ export class KeyState {
     this.foundRevision = false
   }
 
-  /** What the conflict rules look at. Only for a key whose head was looked up. */
-  view(): KeyView {
-    const head = this.head
-    if (head === undefined) throw new Error(`the head of '${this.key}' was not loaded`)
-    if (head === null) return { revision: null, identity: null, changedBy: this.deletedBy }
-    return {
-      revision: head.revision,
-      identity: head.writer,
-      changedBy: changedBy(head),
-    }
+  get revision(): number | null {
+    return this.#known()?.revision ?? null
+  }
+
+  get identity(): Writer | null {
+    return this.#known()?.writer ?? null
+  }
+
+  get identityAtS(): number | null {
+    return this.#known()?.writerAtS ?? null
+  }
+
+  get changedBy(): Writer | null {
+    const head = this.#known()
+    return head === null ? this.deletedBy : changedBy(head)
+  }
+
+  #known(): Head | null {
+    if (this.head === undefined) throw new Error(`the head of '${this.key}' was not loaded`)
+    return this.head
   }
 }
 
@@ -94,7 +107,7 @@ export class NamespaceState {
   compactedRevision = 0
   /** Watchers, update turns and reads under way: the state stays in memory meanwhile. */
   users = 0
-  used = false
+  readonly inCache = new CachePlace<NamespaceState>(this)
 
   constructor(name: string) {
     this.name = name
@@ -107,6 +120,7 @@ export class NamespaceState {
       state = new KeyState(key, this, this.names.has(key) ? undefined : null)
       this.keys.set(key, state)
     }
+    state.inHeads.used = true
     return state
   }
 }

@@ -51,9 +51,9 @@ export class Namespaces {
     if (state === undefined) {
       state = new NamespaceState(name)
       this.#states.set(name, state)
-      this.#namespaces.set(state, NAMESPACE_BYTES)
+      this.#namespaces.set(state.inCache, NAMESPACE_BYTES)
     }
-    state.used = true
+    state.inCache.used = true
     return state
   }
 
@@ -137,18 +137,18 @@ export class Namespaces {
 
   setValue(key: KeyState, value: CachedValue, size: number): void {
     key.value = value
-    key.used = true
-    this.#values.set(key, size + VALUE_OVERHEAD_BYTES)
+    key.inValues.used = true
+    this.#values.set(key.inValues, size + VALUE_OVERHEAD_BYTES)
   }
 
   dropValue(key: KeyState): void {
     key.value = undefined
-    this.#values.delete(key)
+    this.#values.delete(key.inValues)
   }
 
   /** Makes sure that the key's state is counted, and lives in the namespace that it belongs to. */
   account(key: KeyState): void {
-    this.#heads.set(key, HEAD_BYTES + key.key.length)
+    this.#heads.set(key.inHeads, HEAD_BYTES + key.key.length)
   }
 
   /** Called when nothing is half done: lets go of what is too much. */
@@ -169,7 +169,7 @@ export class Namespaces {
       state.lastRevision = this.#revision
       state.compactedRevision = this.#revision
       state.load = { status: 'loaded' }
-      this.#namespaces.set(state, state.names.bytes + NAMESPACE_BYTES)
+      this.#namespaces.set(state.inCache, state.names.bytes + NAMESPACE_BYTES)
     } catch (error) {
       state.load = { status: 'unloaded' }
       throw error
@@ -185,12 +185,12 @@ export class Namespaces {
   #changed(state: NamespaceState, revision: number): void {
     if (revision > state.lastRevision) state.lastRevision = revision
     if (revision > this.#revision) this.#revision = revision
-    this.#namespaces.set(state, state.names.bytes + NAMESPACE_BYTES)
+    this.#namespaces.set(state.inCache, state.names.bytes + NAMESPACE_BYTES)
   }
 
   #releaseKey(key: KeyState): boolean {
     if (key.pins > 0 || key.foundRevision) return false
-    this.#values.delete(key)
+    this.#values.delete(key.inValues)
     if (key.namespace.keys.get(key.key) === key) key.namespace.keys.delete(key.key)
     return true
   }
@@ -199,8 +199,8 @@ export class Namespaces {
     if (state.users > 0 || state.load.status === 'loading' || this.#isInUse(state)) return false
     for (const key of state.keys.values()) if (key.pins > 0 || key.foundRevision) return false
     for (const key of state.keys.values()) {
-      this.#values.delete(key)
-      this.#heads.delete(key)
+      this.#values.delete(key.inValues)
+      this.#heads.delete(key.inHeads)
     }
     this.#states.delete(state.name)
     return true

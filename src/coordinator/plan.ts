@@ -65,11 +65,8 @@ export function settledConflict(conflict: Conflict, firstRevision: number): Conf
   return previousRevision === conflict.previousRevision ? conflict : { ...conflict, previousRevision }
 }
 
-/** A key as the plan so far would leave it. */
-interface PlannedKey extends KeyView {
-  readonly identityAtS: number | null
-  readonly corruptMetadata: string | null
-}
+/** A key as the plan so far would leave it; one that the plan has not changed is its own state. */
+type PlannedKey = KeyView & Pick<KeyState, 'identityAtS' | 'corruptMetadata'>
 
 export function plan(view: PlanView, requests: readonly Request[], atMs: number): PlannedRequests {
   return new Planner(view, atMs).plan(requests)
@@ -79,8 +76,8 @@ class Planner {
   readonly #view: PlanView
   readonly #atMs: number
   readonly #names: PlannedNames
-  readonly #keys = new Map<string, PlannedKey>()
-  readonly #expected = new Map<string, number | null>()
+  readonly #keys = new Map<KeyState, PlannedKey>()
+  readonly #expected: Map<string, number | null> | null
   readonly #units: Unit[] = []
   #exists: boolean
   #removed = false
@@ -90,12 +87,13 @@ class Planner {
     this.#atMs = atMs
     this.#names = new PlannedNames(view.names)
     this.#exists = view.exists
+    this.#expected = view.isShared ? new Map() : null
   }
 
   plan(requests: readonly Request[]): PlannedRequests {
     const decisions: Decision[] = []
     for (const request of requests) decisions.push(this.#decide(request))
-    return { units: this.#units, decisions, expected: this.#expected }
+    return { units: this.#units, decisions, expected: this.#expected ?? NOTHING_EXPECTED }
   }
 
   #decide(request: Request): Decision {
@@ -120,52 +118,50 @@ class Planner {
     this.#removed = true
     this.#names.clear()
     // Keys that were missing before keep who deleted them.
-    for (const [key, { revision }] of this.#keys) if (revision !== null) this.#keys.delete(key)
+    for (const [state, { revision }] of this.#keys) if (revision !== null) this.#keys.delete(state)
     return this.#units.push({ kind: 'remove' }) - 1
   }
 
   #change(request: ChangeRequest, states: readonly KeyState[]): Decision {
     if (!this.#exists) return this.#refuseMissingNamespace()
     const operations = request.operations
-    const views: PlannedKey[] = []
+    const keys: PlannedKey[] = []
+    const conflicts: (Conflict | null)[] = []
+    let firstConflict = -1
     for (let index = 0; index < operations.length; index++) {
       const key = this.#key(states[index]!)
-      views.push(key)
       const refusal = this.#checkCondition(request, index, key) ?? this.#checkMetadata(request, index, key)
       if (refusal !== null) return refusal
+      const conflict = this.#conflict(request, operations[index]!, key)
+      if (conflict !== null && firstConflict === -1) firstConflict = index
+      keys.push(key)
+      conflicts.push(conflict)
     }
-    const conflicts = operations.map((operation, index) => this.#conflict(request, operation, views[index]!))
-    if (request.terms.conflictPolicy === 'error') {
-      const first = conflicts.findIndex((conflict) => conflict !== null)
-      if (first !== -1) return this.#refuseConflict(request, conflicts, first)
+    if (firstConflict !== -1 && request.terms.conflictPolicy === 'error') {
+      return this.#refuseConflict(request, conflicts, firstConflict)
     }
-    return this.#applyNames(request, views) ?? this.#accept(request, states, views, conflicts)
+    return this.#applyNames(request, keys) ?? this.#accept(request, states, keys, conflicts)
   }
 
   /** The key as the plan has it so far. */
   #key(state: KeyState): PlannedKey {
-    const planned = this.#keys.get(state.key)
+    const planned = this.#keys.get(state)
     if (planned !== undefined) return planned
     if (this.#removed) return { ...MISSING, changedBy: state.head === null ? state.deletedBy : null }
-    const view = state.view()
-    if (this.#view.isShared) this.#expected.set(state.key, view.revision)
-    return {
-      revision: view.revision,
-      identity: view.identity,
-      changedBy: view.changedBy,
-      identityAtS: state.head?.writerAtS ?? null,
-      corruptMetadata: state.corruptMetadata,
-    }
+    this.#expected?.set(state.key, state.revision)
+    return state
   }
 
   #checkCondition(request: ChangeRequest, index: number, key: PlannedKey): Decision | null {
     const { key: name, ifRevision } = request.operations[index]!
-    if (ifRevision === undefined || ifRevision === key.revision) return null
+    if (ifRevision === undefined) return null
+    const { revision } = key
+    if (ifRevision === revision) return null
     return {
       kind: 'refused',
       conflicts: [],
       error: (firstRevision) => {
-        const actualRevision = settledRevision(key.revision, firstRevision)
+        const actualRevision = settledRevision(revision, firstRevision)
         const wanted = ifRevision === null ? 'to be missing' : `at revision ${ifRevision}`
         const found = actualRevision === null ? 'it is missing' : `it is at revision ${actualRevision}`
         return stateError('REVISION_MISMATCH', `key '${name}' was expected ${wanted}, but ${found}`, {
@@ -229,26 +225,29 @@ class Planner {
    * Applies what the request does to the set of names, deletions first, so that one batch can turn a file into a
    * directory. A request that can't be applied leaves the set as it was (I7).
    */
-  #applyNames(request: ChangeRequest, views: readonly PlannedKey[]): Decision | null {
+  #applyNames(request: ChangeRequest, keys: readonly PlannedKey[]): Decision | null {
     const names = this.#names
     const operations = request.operations
-    const undo: (() => void)[] = []
-    operations.forEach(({ kind, key }, index) => {
-      if (kind !== 'delete' || views[index]!.revision === null) return
-      names.remove(key)
-      undo.push(() => names.add(key))
-    })
+    const removed: string[] = []
+    const added: string[] = []
     for (let index = 0; index < operations.length; index++) {
       const { kind, key } = operations[index]!
-      if (kind === 'delete' || views[index]!.revision !== null) continue
+      if (kind !== 'delete' || keys[index]!.revision === null) continue
+      names.remove(key)
+      removed.push(key)
+    }
+    for (let index = 0; index < operations.length; index++) {
+      const { kind, key } = operations[index]!
+      if (kind === 'delete' || keys[index]!.revision !== null) continue
       const by = names.blockedBy(key)
       const full = names.count >= this.#view.namespaceKeysMax
       if (by !== null || full) {
-        for (const step of undo.reverse()) step()
+        for (const each of added) names.remove(each)
+        for (const each of removed) names.add(each)
         return by !== null ? this.#refuseBlocked(key, by) : this.#refuseFull(key)
       }
       names.add(key)
-      undo.push(() => names.remove(key))
+      added.push(key)
     }
     return null
   }
@@ -256,54 +255,54 @@ class Planner {
   #accept(
     request: ChangeRequest,
     states: readonly KeyState[],
-    views: readonly PlannedKey[],
+    keys: readonly PlannedKey[],
     conflicts: readonly (Conflict | null)[],
   ): Decision {
     const unit = this.#units.length
     const changes: Change[] = []
-    const operations = request.operations.map((operation, index): PlannedOperation => {
+    const operations: PlannedOperation[] = []
+    const { writer } = request.terms
+    for (let index = 0; index < request.operations.length; index++) {
+      const operation = request.operations[index]!
       const state = states[index]!
-      const view = views[index]!
+      const key = keys[index]!
       const conflict = conflicts[index]!
-      if (operation.kind === 'delete') {
-        if (view.revision === null) return { operation, state, effect: 'none', change: null, conflict: null }
+      if (operation.kind === 'write') {
+        const change = this.#write(operation, writer, key)
+        changes.push(change)
+        this.#keys.set(state, {
+          revision: -unit - 1,
+          identity: change.writer,
+          identityAtS: change.writerAtS,
+          changedBy: writer,
+          corruptMetadata: null,
+        })
+        operations.push({ operation, state, effect: 'write', change, conflict })
+      } else if (key.revision === null) {
+        operations.push({ operation, state, effect: 'none', change: null, conflict: null })
+      } else {
         changes.push({ kind: 'delete', key: operation.key })
-        this.#keys.set(operation.key, { ...MISSING, changedBy: request.terms.writer })
-        return { operation, state, effect: 'delete', change: null, conflict }
+        this.#keys.set(state, { ...MISSING, changedBy: writer })
+        operations.push({ operation, state, effect: 'delete', change: null, conflict })
       }
-      const change = this.#write(operation, request.terms.writer, view)
-      changes.push(change)
-      this.#keys.set(operation.key, {
-        revision: -unit - 1,
-        identity: change.writer,
-        identityAtS: change.writerAtS,
-        changedBy: request.terms.writer,
-        corruptMetadata: null,
-      })
-      return { operation, state, effect: 'write', change, conflict }
-    })
-    if (changes.length > 0) this.#units.push({ kind: 'change', changes })
-    return {
-      kind: 'change',
-      unit: changes.length > 0 ? unit : null,
-      operations,
-      current: request.terms.writer,
     }
+    if (changes.length > 0) this.#units.push({ kind: 'change', changes })
+    return { kind: 'change', unit: changes.length > 0 ? unit : null, operations, current: writer }
   }
 
   /** An anonymous write keeps the identity of the last named writer. */
   #write(
     operation: Extract<RequestedOperation, { kind: 'write' }>,
     writer: Writer | null,
-    view: PlannedKey,
+    key: PlannedKey,
   ): Extract<Change, { kind: 'write' }> {
     return {
       kind: 'write',
       key: operation.key,
       value: operation.value,
       size: operation.size,
-      writer: writer ?? view.identity,
-      writerAtS: writer === null ? view.identityAtS : Math.floor(this.#atMs / 1000),
+      writer: writer ?? key.identity,
+      writerAtS: writer === null ? key.identityAtS : Math.floor(this.#atMs / 1000),
       anonymous: writer === null,
     }
   }
@@ -344,6 +343,8 @@ class Planner {
     )
   }
 }
+
+const NOTHING_EXPECTED: ReadonlyMap<string, number | null> = new Map()
 
 const MISSING = { revision: null, identity: null, identityAtS: null, corruptMetadata: null } as const
 

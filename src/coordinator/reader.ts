@@ -49,7 +49,7 @@ export class Reader {
     if (!state.names.has(key)) return null
     const keyState = state.keys.get(key)
     if (keyState?.value === undefined || keyState.head == null) return undefined
-    keyState.used = true
+    keyState.inValues.used = true
     return { head: keyState.head, value: keyState.value }
   }
 

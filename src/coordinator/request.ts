@@ -36,7 +36,7 @@ export interface ChangeTerms {
 export interface ChangeRequest {
   readonly kind: 'change'
   readonly operations: readonly RequestedOperation[]
-  /** One operation asked for by itself: errors carry no index. */
+  /** One operation asked for by itself: it is answered with its result, and errors carry no index. */
   readonly single: boolean
   readonly terms: ChangeTerms
 }
@@ -45,8 +45,8 @@ export type RequestBody = ChangeRequest | { readonly kind: 'create' } | { readon
 
 export type OperationResult = WriteResult | DeleteResult
 
-/** What a request is answered with: results of a change; for create and remove, whether there was a change. */
-export type RequestAnswer = readonly OperationResult[] | boolean
+/** What a request is answered with: result or results of a change; for create and remove, whether there was a change. */
+export type RequestAnswer = OperationResult | readonly OperationResult[] | boolean
 
 /**
  * A request in a mailbox. Until it is taken into a plan it can be withdrawn; afterwards its true outcome is delivered.

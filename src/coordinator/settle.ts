@@ -51,23 +51,32 @@ function settleChange(
   context: SettleContext,
   request: Request,
   decision: Extract<Decision, { kind: 'change' }>,
-): readonly OperationResult[] {
+): RequestAnswer {
   const revision = decision.unit === null ? null : context.firstRevision + decision.unit
-  const results = decision.operations.map((planned) => apply(context, planned, revision, decision))
-  decision.operations.forEach((planned, index) => {
-    const { key } = planned.operation
-    request.seen?.set(key, planned.effect === 'write' ? revision : null)
-    if (planned.effect === 'none' || revision === null) return
-    const { name: namespace } = context.state
-    const kind = planned.effect
-    context.publisher.changed({ namespace, key, kind, revision, writer: decision.current })
-    const conflict = results[index]!.conflict
-    if (conflict === null || request.body.kind !== 'change') return
-    const outcome = kind === 'write' ? 'written' : 'deleted'
-    const policy = request.body.terms.conflictPolicy
-    context.publisher.conflict(conflict, policy, outcome, revision, context.atMs)
-  })
-  return results
+  const results: OperationResult[] = []
+  for (const planned of decision.operations) results.push(apply(context, planned, revision, decision))
+  // Whoever is told of one change of a batch finds all of them.
+  for (let index = 0; index < results.length; index++) {
+    publish(context, request, decision, decision.operations[index]!, results[index]!)
+  }
+  return request.body.kind === 'change' && request.body.single ? results[0]! : results
+}
+
+function publish(
+  { publisher, state, atMs }: SettleContext,
+  request: Request,
+  decision: Extract<Decision, { kind: 'change' }>,
+  planned: PlannedOperation,
+  { revision, conflict }: OperationResult,
+): void {
+  const { key } = planned.operation
+  const kind = planned.effect
+  request.seen?.set(key, kind === 'write' ? revision : null)
+  if (kind === 'none' || revision === null) return
+  publisher.changed({ namespace: state.name, key, kind, revision, writer: decision.current })
+  if (conflict === null || request.body.kind !== 'change') return
+  const outcome = kind === 'write' ? 'written' : 'deleted'
+  publisher.conflict(conflict, request.body.terms.conflictPolicy, outcome, revision, atMs)
 }
 
 function apply(

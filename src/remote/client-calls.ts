@@ -23,7 +23,11 @@ export interface Asked {
   readonly kind: 'change' | 'turn' | 'other'
   readonly namespace?: string
   /** Of a change: what its results are for. */
-  readonly change?: { readonly operations: readonly RequestedOperation[]; readonly seen: SeenKeys | null }
+  readonly change?: {
+    readonly operations: readonly RequestedOperation[]
+    readonly single: boolean
+    readonly seen: SeenKeys | null
+  }
   /** Puts it into the next batch. */
   write(id: number): void
 }

@@ -148,14 +148,14 @@ export class ClientConnection implements ClientInbox {
   changed(id: number, sent: readonly SentResult[]): void {
     const call = this.calls.answered(id)
     if (call?.asked.change === undefined) return
-    const { operations, seen } = call.asked.change
+    const { operations, single, seen } = call.asked.change
     const results = sent.map((result, index): OperationResult => {
       const { key } = operations[index]!
       if ('deleted' in result) seen?.set(key, null)
       else seen?.set(key, result.revision)
       return { key, ...result }
     })
-    call.resolve(results)
+    call.resolve(single ? results[0] : results)
   }
 
   failed(id: number, error: Error): void {

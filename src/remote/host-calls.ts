@@ -137,7 +137,9 @@ export class HostCalls {
     const { answers, inFlight } = this.#parts
     const resolve = (answer: RequestAnswer): void => {
       if (typeof answer === 'boolean') answers.truth(id, answer)
-      else if (body.kind === 'change') answers.changed(id, body.operations, answer)
+      else if (body.kind === 'change') {
+        answers.changed(id, body.operations, 'key' in answer ? [answer] : answer)
+      }
     }
     const reject = (error: unknown): void => {
       if (error === ABORTED) answers.withdrawn(id)

@@ -76,7 +76,7 @@ export class RemoteCoordinator implements StoreHost {
       }
       this.#connection.schedule()
     }
-    const change = { operations, seen }
+    const change = { operations, single, seen }
     const asked = { operations: operations.length, bytes, kind: 'change' as const, namespace, change, write }
     return this.#connection.ask(asked, signal)
   }

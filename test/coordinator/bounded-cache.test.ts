@@ -1,14 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { BoundedCache, type CacheItem } from '../../src/coordinator/bounded-cache.js'
+import { BoundedCache, CachePlace } from '../../src/coordinator/bounded-cache.js'
 
-interface Item extends CacheItem {
+interface Item {
   readonly name: string
   isPinned: boolean
 }
 
-function item(name: string): Item {
-  return { name, used: false, isPinned: false }
+function item(name: string): CachePlace<Item> {
+  return new CachePlace({ name, isPinned: false })
 }
 
 function given(bytesMax: number) {
@@ -41,13 +41,13 @@ describe('BoundedCache', () => {
           const one = items[index]!
           if (what === 'set') {
             cache.set(one, bytes)
-            there.set(one, bytes)
+            there.set(one.item, bytes)
           } else if (what === 'delete') {
             cache.delete(one)
-            there.delete(one)
+            there.delete(one.item)
           } else if (what === 'use') one.used = true
-          else if (what === 'pin') one.isPinned = true
-          else if (what === 'unpin') one.isPinned = false
+          else if (what === 'pin') one.item.isPinned = true
+          else if (what === 'unpin') one.item.isPinned = false
           else {
             // An item that was just used gets one more chance.
             cache.trim()
@@ -59,6 +59,16 @@ describe('BoundedCache', () => {
         }
       }),
     )
+  })
+
+  test('I9: what was there alone and let go can come back, and is let go again', () => {
+    const { cache, released } = given(10)
+    const alone = item('a')
+    for (let round = 0; round < 3; round++) {
+      cache.set(alone, 20)
+      cache.trim()
+    }
+    expect(released).toEqual(['a', 'a', 'a'])
   })
 
   test('what is below the bound stays', () => {

@@ -103,7 +103,8 @@ export async function coordinate(
     const bytes = operations.reduce((sum, each) => sum + (each.kind === 'write' ? each.size : 0), 0)
     const single = operations.length === 1
     const body = { kind: 'change' as const, operations, single, terms: { ...TERMS, ...terms } }
-    return (await coordinator.submit(namespace, body, bytes, null, signal)) as readonly OperationResult[]
+    const answer = await coordinator.submit(namespace, body, bytes, null, signal)
+    return (single ? [answer] : answer) as readonly OperationResult[]
   }
   return {
     backend,

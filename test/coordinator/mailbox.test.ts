@@ -21,7 +21,13 @@ function given(bytesMax: number, operationsMax = 1000) {
   const admission = new Admission(bytesMax)
   const admitted: Request[] = []
   const mailbox = (name: string): Mailbox =>
-    new Mailbox(new NamespaceState(name), admission, operationsMax, (_, one) => void admitted.push(one))
+    new Mailbox(
+      new NamespaceState(name),
+      admission,
+      operationsMax,
+      (_, one) => void admitted.push(one),
+      () => {},
+    )
   return { admission, admitted, mailbox }
 }
 

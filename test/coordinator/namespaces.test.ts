@@ -1,3 +1,4 @@
+import type { KeyView } from '../../src/coordinator/conflict.js'
 import { describe, expect, test } from 'vitest'
 import type { Backend, Head } from '../../src/backend/backend.js'
 import { FOUND_MAX, Namespaces } from '../../src/coordinator/namespaces.js'
@@ -94,24 +95,28 @@ describe('loading', () => {
   })
 })
 
+function viewOf({ revision, identity, changedBy }: KeyState): KeyView {
+  return { revision, identity, changedBy }
+}
+
 describe('what is known of a key', () => {
   test('a key that is not among the names is missing; one that is has to be looked up', async () => {
     const state = await loaded(given({}, { n: ['a'] }), 'n')
     expect([state.key('a').head, state.key('b').head]).toEqual([undefined, null])
     expect(state.key('a')).toBe(state.key('a'))
-    expect(() => state.key('a').view()).toThrow('not loaded')
+    expect(() => state.key('a').revision).toThrow('not loaded')
   })
 
   test('who changed it last: nobody, if that was anonymous or somebody else', () => {
     const state = new NamespaceState('n')
     const key = new KeyState('k', state, null)
-    expect(key.view()).toEqual({ revision: null, identity: null, changedBy: null })
+    expect(viewOf(key)).toEqual({ revision: null, identity: null, changedBy: null })
     key.setWritten(headOf(5))
-    expect(key.view()).toEqual({ revision: 5, identity: ann, changedBy: ann })
+    expect(viewOf(key)).toEqual({ revision: 5, identity: ann, changedBy: ann })
     expect(changedBy(headOf(5, { anonymous: true }))).toBeNull()
     expect(changedBy(headOf(5, { external: true }))).toBeNull()
     key.setDeleted(ann)
-    expect(key.view()).toEqual({ revision: null, identity: null, changedBy: ann })
+    expect(viewOf(key)).toEqual({ revision: null, identity: null, changedBy: ann })
     key.setLoaded({ corrupt: '/meta', head: headOf(6) })
     expect([key.corruptMetadata, key.head?.revision]).toEqual(['/meta', 6])
     key.setWritten(headOf(7))
@@ -157,8 +162,8 @@ describe('I9: memory', () => {
     for (let index = 0; index < 10; index++) {
       made.namespaces.setWritten(state.key(`k${index}`), headOf(51 + index, { size: 200 }), 'x'.repeat(200))
     }
-    state.key('k0').used = true
-    for (let index = 1; index < 10; index++) state.key(`k${index}`).used = false
+    state.key('k0').inValues.used = true
+    for (let index = 1; index < 10; index++) state.key(`k${index}`).inValues.used = false
     made.namespaces.trim()
     const kept = [...state.keys.values()].filter(({ value }) => value !== undefined).map(({ key }) => key)
     expect(kept.length).toBe(3)
