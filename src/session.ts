@@ -132,7 +132,7 @@ export class SessionHandle implements Session {
       const operation = { kind: 'write', key: normalized, value: taken, size, ifRevision, seen } as const
       return this.#submit(operation, size, terms) as Promise<WriteResult>
     } catch (error) {
-      return Promise.reject(error as Error)
+      return Promise.reject(error)
     }
   }
 

@@ -25,7 +25,9 @@ import { NAMESPACE_ITSELF, TreeWaiters } from './tree-waiters.js'
 
 /** A journal that was not appended to for so long is idle. */
 const QUIET_MS = 2
-const LAG_MAX_MS = 100
+const LAG_MAX_MS = 1000
+/** What is added within so short a time is looked at together. */
+const LOOK_MS = 5
 const TASK_KEYS_MAX = 256
 const TASK_BYTES_MAX = 8 * 1024 * 1024
 const RETRY_FIRST_MS = 250
@@ -69,7 +71,7 @@ export class Materializer {
 
   /** Something was added to the backlog. Cheap while it is known when to look at it. */
   poke(): void {
-    const isLookedAtSoon = this.#timer !== null && this.#timerAtMs <= performance.now() + LAG_MAX_MS
+    const isLookedAtSoon = this.#timer !== null && this.#timerAtMs <= performance.now() + LOOK_MS
     if (isLookedAtSoon && this.#waiters.isEmpty && !this.#options.isCrowded()) return
     this.kick()
   }
