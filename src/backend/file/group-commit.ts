@@ -122,6 +122,7 @@ export class GroupCommit {
     }
     const deletes = entries.every(({ plan }) => onlyDeletes(plan))
     const noRoom = await journal.makeRoom(encoder.frameBytes, deletes)
+    if (this.#failure !== null) return this.#reject(entries, this.#failure, outcomes)
     if (noRoom !== null) return this.#appendDeletes(entries, encoder, outcomes, noRoom)
     try {
       await journal.append(encoder, (appended) => this.#committed(entries, encoder, appended, outcomes))

@@ -7,7 +7,7 @@
  *   lock is kept until `close`.
  */
 import { performance } from 'node:perf_hooks'
-import { stateError, type AgentStateError } from '../../errors.js'
+import { AgentStateError, stateError } from '../../errors.js'
 import type { FileSettings } from '../../open-options.js'
 import type { BackendHost, CommitOutcome, OpenAnswer, Plan } from '../backend.js'
 import { Backlog } from './backlog.js'
@@ -23,6 +23,7 @@ import { Materializer } from './materializer.js'
 import { probeNameFolding } from './name-folding.js'
 import { NamespaceSpellings } from './namespace-spellings.js'
 import { readJournal, type FoundJournal } from './recovery.js'
+import { RootGuard } from './root-guard.js'
 import { prepareFormat, prepareRoot, prepareStoreDirectories, unusable } from './root.js'
 import { SpaceWait } from './space-wait.js'
 import type { TaskRunner } from './task-runner.js'
@@ -138,7 +139,9 @@ export class OpenRoot {
 
   constructor(parts: RootParts) {
     this.#parts = parts
-    const { fs, host, context, runner, checkpoint, layout, settings, backlog, found } = parts
+    const { fs, host, context, checkpoint, layout, settings, backlog, found } = parts
+    const guard = new RootGuard(fs, context.root, (lost) => this.commits.fail(lost))
+    const runner = guard.guardTasks(parts.runner)
     this.#earlier = findEarlierSegments(fs, layout.journal, found === null)
     const end = found?.end ?? checkpoint.state.position
     const next = { ...end, segment: this.#earlier.nextId, offset: 0 }
@@ -149,7 +152,8 @@ export class OpenRoot {
     this.checkpointer = new Checkpointer(checkpoint)
     this.#space = new SpaceWait(host.limits.spaceWaitMs, () => this.#journal.prepareSpare())
     const onSpace = (failure: string | null): void => this.#space.note(failure)
-    const journal = { fs, runner, directory: layout.journal, storeId, fileMode, onSpace }
+    const directory = layout.journal
+    const journal = { fs: guard.guardOpening(), runner, directory, storeId, fileMode, onSpace }
     this.#journal = new Journal(journal, next, this.#earlier.reusable)
     this.commits = new GroupCommit({
       journal: this.#journal,
@@ -334,8 +338,8 @@ export class OpenRoot {
   }
 
   #fail(cause: unknown): AgentStateError {
-    const message =
-      'a sync of the journal failed: no more writes are taken; close the store and open it again'
+    const what = AgentStateError.is(cause, 'ROOT_UNUSABLE') ? cause.message : 'a sync of the journal failed'
+    const message = `${what}: no more writes are taken; close the store and open it again`
     const error = stateError('STORE_FAILED', message, { cause })
     this.#failure = error
     void this.materializer.stop()
