@@ -4,8 +4,16 @@ export const ACKNOWLEDGED = 2
 /** Unchanged, as it was told. */
 export const REFUSED = 3
 
-export const COUNTER = { ACKNOWLEDGED: 0, UPDATES_ASKED: 1, UPDATES_ACKNOWLEDGED: 2, EVENTS: 3, WATCHED: 4 }
-export const COUNTERS = 5
+export const COUNTER = {
+  ACKNOWLEDGED: 0,
+  UPDATES_ASKED: 1,
+  UPDATES_ACKNOWLEDGED: 2,
+  EVENTS: 3,
+  WATCHED: 4,
+  /** A thread sleeps on it until a test sets it, or the other way round. */
+  AWAKE: 5,
+}
+export const COUNTERS = 6
 
 /**
  * Now and then one that crosses in a buffer of its own.

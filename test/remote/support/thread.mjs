@@ -27,6 +27,7 @@ await run({
   ...given,
   store: await connectStore(port),
   port,
+  counters,
   marks: new Uint8Array(notes.marks),
   count: (counter) => Atomics.add(counters, counter, 1) + 1,
   say: (said, more) => parentPort.postMessage({ said, ...more }),
