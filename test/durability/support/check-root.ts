@@ -3,7 +3,7 @@ import { expect } from 'vitest'
 import { crc32 } from 'node:zlib'
 import type { BareTree } from './bare-tree.js'
 import { checkNewRevisions, checkStore } from './check-store.js'
-import { checkSettledTree, checkWholeFiles } from './check-tree.js'
+import { checkFiles, checkSettledTree, checkTreePromises, checkWholeFiles } from './check-tree.js'
 import type { History } from './history.js'
 import type { WatchedStore } from './in-thread.js'
 
@@ -28,16 +28,32 @@ export async function checkAfterCrash(
   history: History,
   { opensAgain = true, mayPreserve = false }: CheckOptions = {},
 ): Promise<void> {
-  checkWholeFiles(root.readTree(), history)
-  const opened = await root.open()
+  const opened = await openChecked(root, history)
   await checkStore(opened.store, history)
   await checkNewRevisions(opened.store, history)
   await opened.store.close()
+  history.closed()
   const complaints = opened.complaints.filter((text) => !mayPreserve || !text.includes('"preservedAs":".'))
   expect(complaints, 'recovery takes nothing for an edit by hand, and nothing gets stuck').toEqual([])
   // On a copy: what is found then must not be taken for what had to be there earlier.
   if (opensAgain) await checkCleanRoot(root, history.fork(), mayPreserve)
   else checkSettledTree(root.readTree(), history.state(), mayPreserve)
+}
+
+/**
+ * Looks at the files as they lie (I5), then opens the root. If it was closed before, the files show everything, whatever
+ * happened since, and there is nothing to recover.
+ */
+export async function openChecked(root: RootUnderTest, history: History): Promise<WatchedStore> {
+  const tree = root.readTree()
+  checkWholeFiles(tree, history)
+  checkTreePromises(tree, history)
+  const wasClosed = history.isClosed
+  if (wasClosed) checkFiles(tree, history.state())
+  history.opening()
+  const opened = await root.open()
+  if (wasClosed) expect(opened.recovered(), 'a clean end leaves nothing to recover').toBeNull()
+  return opened
 }
 
 /** After a `close()`: the tree is what the history says, and opening it again changes nothing. */

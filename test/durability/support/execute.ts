@@ -9,6 +9,10 @@ export interface Witness {
   asked(change: Change): Unit
   /** Null: it changed nothing, or nobody says what revision that has. */
   acknowledged(unit: Unit, revision: number | null): void
+  /** The files show the request, durably. */
+  inTree?(units: readonly Unit[]): void
+  /** What was acknowledged so far; undefined: nobody wants to know. */
+  acknowledgedUnits?(): readonly Unit[]
   /** Null: it was no request for a change. */
   failed(unit: Unit | null, error: unknown): void
   saw(namespace: string, key: string, value: string): void
@@ -59,7 +63,11 @@ async function executeStep(
   if (step.kind !== 'read' && step.kind !== 'flush') return ask(execution, step)
   const { store, sessions, witness } = execution
   try {
-    if (step.kind === 'flush') return await store.flush()
+    if (step.kind === 'flush') {
+      const acknowledged = witness.acknowledgedUnits?.() ?? []
+      await store.flush()
+      return witness.inTree?.(acknowledged)
+    }
     const value = await sessions.get(step.namespace)?.read(step.key)
     if (value != null) witness.saw(step.namespace, step.key, value)
   } catch (error) {
@@ -77,6 +85,8 @@ async function ask({ store, sessions, witness }: Execution, step: Change): Promi
     else if (step.kind === 'remove') await store.remove(step.namespace)
     else revision = await change(session!, step)
     witness.acknowledged(unit, revision)
+    // What deleted only what was missing has no revision, and waited for nothing.
+    if (step.kind === 'change' && step.durability === 'tree' && revision !== null) witness.inTree?.([unit])
   } catch (error) {
     if (AgentStateError.is(error, 'TREE_PENDING')) witness.acknowledged(unit, error.revision)
     else witness.failed(unit, error)
@@ -106,6 +116,8 @@ export function witnessOf(history: History, onFailure: (error: unknown) => void)
   return {
     asked: (change) => history.ask(change),
     acknowledged: (unit, revision) => history.acknowledged(unit, revision),
+    acknowledgedUnits: () => history.acknowledgedUnits(),
+    inTree: (units) => history.inTree(units),
     saw: (namespace, key, value) => history.seen(namespace, key, value),
     failed(unit, error) {
       onFailure(error)

@@ -4,9 +4,8 @@
  */
 import { expect } from 'vitest'
 import type { Store } from '../../../src/api.js'
-import { checkAfterCrash, type RootUnderTest } from './check-root.js'
+import { checkAfterCrash, openChecked, type RootUnderTest } from './check-root.js'
 import { checkNewRevisions, checkStore } from './check-store.js'
-import { checkWholeFiles } from './check-tree.js'
 import { DiskState, EXTREMES, randomSurvival, type Survival } from './disk/disk-state.js'
 import { Machine } from './disk/machine.js'
 import type { Recording } from './disk/recording.js'
@@ -43,7 +42,7 @@ export async function liveAndWork(
   await machine.run(async () => {
     const { store, complaints } = await machine.open()
     await workQuietly(store, steps, history)
-    if (close) await store.close()
+    if (close) await closeStore(store, history)
     expect(complaints, 'an undisturbed store has nothing to complain of').toEqual([])
   })
   return { recording, historyAt: (moment) => history.fork(undefined, moment) }
@@ -71,12 +70,11 @@ export function recoverAndWork(
   { steps, close }: WorkSettings,
 ): Promise<Life> {
   return liveAfter(life, ending, random, async (root, history) => {
-    checkWholeFiles(root.readTree(), history)
-    const { store, complaints } = await root.open()
+    const { store, complaints } = await openChecked(root, history)
     await checkStore(store, history)
     await checkNewRevisions(store, history)
     await workQuietly(store, steps, history)
-    if (close) await store.close()
+    if (close) await closeStore(store, history)
     expect(complaints).toEqual([])
   })
 }
@@ -108,6 +106,11 @@ async function liveAfter(
     recording,
     historyAt: (moment) => (moment < servedAt ? unsettled.fork() : history.fork(undefined, moment)),
   }
+}
+
+async function closeStore(store: Store, history: History): Promise<void> {
+  await store.close()
+  history.closed()
 }
 
 /** No request may be refused but for what it asks for. */
@@ -168,10 +171,9 @@ async function attempt(life: Life, ending: Ending, random: Random): Promise<Life
 function pickMoments(length: number, count: number | null, random: Random): number[] {
   const all = Array.from({ length: length + 1 }, (_, moment) => moment)
   if (count === null || count >= all.length) return all
-  return random
-    .shuffled(all)
-    .slice(0, count)
-    .sort((a, b) => a - b)
+  // The last one is the end of the life itself: whoever closed the store may rely on it.
+  const some = random.shuffled(all.slice(0, -1)).slice(0, count - 1)
+  return [...some, length].sort((a, b) => a - b)
 }
 
 /** Ways for a life to end: a kill, the extremes of a power cut and others, as many as wanted. */

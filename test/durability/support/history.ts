@@ -20,6 +20,8 @@ export class Unit {
   /** When it was asked for and acknowledged, counted as the caller of `History` counts. */
   readonly askedAt: number
   acknowledgedAt = Infinity
+  /** From when on the files had to show it, or a later one of the same keys. */
+  inTreeAt = Infinity
   standing: Standing = 'asked'
   /** What the answer said; null: nothing was changed by it, or that is not known. */
   revision: number | null = null
@@ -55,13 +57,23 @@ export interface NamespaceState {
 
 const NOTHING: NamespaceState = { exists: false, keys: new Map(), last: null }
 
+interface NamespacePast {
+  settled: NamespaceState
+  /** What was asked for since. */
+  units: Unit[]
+  /** All that was ever asked for. */
+  readonly all: Unit[]
+}
+
 export class History {
   readonly #clock: () => number
-  readonly #namespaces = new Map<string, { settled: NamespaceState; units: Unit[] }>()
+  readonly #namespaces = new Map<string, NamespacePast>()
   readonly #values = new Map<string, Set<string>>()
   #count = 0
   /** The highest revision that anybody was told of. */
   revisionMax = 0
+  /** When the store was closed, with everything in the tree; Infinity: it was not, or was opened again. */
+  #closedAt = Infinity
 
   constructor(clock: () => number = () => 0) {
     this.#clock = clock
@@ -69,7 +81,9 @@ export class History {
 
   ask(change: Change): Unit {
     const unit = new Unit(change, this.#count++, this.#clock())
-    this.#namespace(change.namespace).units.push(unit)
+    const past = this.#namespace(change.namespace)
+    past.units.push(unit)
+    past.all.push(unit)
     if (change.kind !== 'change') return unit
     for (const { key, value } of change.changes) {
       if (value !== null) this.#valuesOf(change.namespace, key).add(value)
@@ -82,6 +96,41 @@ export class History {
     unit.revision ??= revision
     unit.acknowledgedAt = Math.min(unit.acknowledgedAt, this.#clock())
     this.#told(revision)
+  }
+
+  /** Everything that was acknowledged so far. */
+  acknowledgedUnits(): Unit[] {
+    const all = [...this.#namespaces.values()].flatMap((past) => past.all)
+    return all.filter(({ standing }) => standing === 'acknowledged')
+  }
+
+  /** The files show these, durably. */
+  inTree(units: Iterable<Unit>): void {
+    for (const unit of units) unit.inTreeAt = Math.min(unit.inTreeAt, this.#clock())
+  }
+
+  /** The store was closed, and said that everything is in the tree. */
+  closed(): void {
+    this.inTree(this.acknowledgedUnits())
+    this.#closedAt = this.#clock()
+  }
+
+  opening(): void {
+    this.#closedAt = Infinity
+  }
+
+  get isClosed(): boolean {
+    return this.#closedAt !== Infinity
+  }
+
+  /** What the files may show of a key before any recovery; null: nothing. Undefined: whatever it was ever given. */
+  shownInTree(namespace: string, key: string): ReadonlySet<string | null> | undefined {
+    const touching = this.#namespace(namespace).all.filter(
+      (unit) => !isRefused(unit) && effectOn(unit, key) !== undefined,
+    )
+    const floor = touching.findLastIndex(({ inTreeAt }) => inTreeAt !== Infinity)
+    if (floor === -1) return undefined
+    return new Set(touching.slice(floor).map((unit) => effectOn(unit, key)!))
   }
 
   refused(unit: Unit): void {
@@ -114,6 +163,14 @@ export class History {
 
   get namespaces(): string[] {
     return [...this.#namespaces.keys()]
+  }
+
+  /** Keys that were ever given a value. */
+  keys(namespace: string): string[] {
+    const start = `${namespace}/`
+    return [...this.#values.keys()]
+      .filter((name) => name.startsWith(start))
+      .map((name) => name.slice(start.length))
   }
 
   /** Every value that a key was ever given. */
@@ -156,9 +213,11 @@ export class History {
     fork.#count = this.#count
     fork.revisionMax = this.revisionMax
     for (const [key, values] of this.#values) fork.#values.set(key, new Set(values))
-    for (const [namespace, { settled, units }] of this.#namespaces) {
-      const past = units.filter((unit) => unit.askedAt <= at).map((unit) => unitAt(unit, at))
-      fork.#namespaces.set(namespace, { settled, units: past })
+    if (this.isClosed && this.#closedAt <= at) fork.#closedAt = -1
+    for (const [namespace, { settled, units, all }] of this.#namespaces) {
+      const past = new Map(all.filter((unit) => unit.askedAt <= at).map((unit) => [unit, unitAt(unit, at)]))
+      const open = units.flatMap((unit) => past.get(unit) ?? [])
+      fork.#namespaces.set(namespace, { settled, units: open, all: [...past.values()] })
     }
     return fork
   }
@@ -167,9 +226,9 @@ export class History {
     if (revision !== null && revision > this.revisionMax) this.revisionMax = revision
   }
 
-  #namespace(name: string): { settled: NamespaceState; units: Unit[] } {
+  #namespace(name: string): NamespacePast {
     let found = this.#namespaces.get(name)
-    if (found === undefined) this.#namespaces.set(name, (found = { settled: NOTHING, units: [] }))
+    if (found === undefined) this.#namespaces.set(name, (found = { settled: NOTHING, units: [], all: [] }))
     return found
   }
 
@@ -195,9 +254,17 @@ function unitAt(unit: Unit, at: number): Unit {
   const past = new Unit(unit.change, unit.number, -1)
   past.standing = unit.standing
   past.revision = unit.revision
+  if (unit.inTreeAt !== Infinity && unit.inTreeAt <= at) past.inTreeAt = -1
   if (isCertain(unit, at)) past.acknowledgedAt = -1
   else if (unit.standing === 'acknowledged') past.standing = 'asked'
   return past
+}
+
+/** The value that a request gives a key, null if it deletes it; undefined if it does not touch it. */
+function effectOn({ change }: Unit, key: string): string | null | undefined {
+  if (change.kind === 'create') return undefined
+  if (change.kind === 'remove') return null
+  return change.changes.find((one) => one.key === key)?.value
 }
 
 /** What the store would make of a request: one that can't be carried out changes nothing. */

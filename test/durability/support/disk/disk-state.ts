@@ -2,7 +2,9 @@
  * What a disk holds, and what it is sure to hold after a power cut. The rules are those that POSIX gives and no more:
  *
  * - A write, a change of size and a change of time are certain only after a sync of the file; until then each sector of
- *   512 bytes is kept or lost on its own, and so is the size.
+ *   512 bytes is kept or lost on its own, and so is the size. A sector that was being written may be torn in itself. Where
+ *   a file became longer, there may be what another file held before.
+ * - A sync makes certain what was written before it was asked for, and nothing of what was written until it was answered.
  * - A directory entry is certain only after a sync of its directory, each entry on its own: a file that was renamed may be
  *   found under both names, or under none; what was unlinked may come back; a new directory may be missing, with all in it.
  * - A sync of a file says nothing of its entry, and a sync of a directory nothing of the files in it.
@@ -28,7 +30,13 @@ export type DiskOp =
   | { readonly kind: 'write'; readonly inode: InodeId; readonly position: number; readonly bytes: Buffer }
   | { readonly kind: 'resize'; readonly inode: InodeId; readonly size: number }
   | { readonly kind: 'setTime'; readonly inode: InodeId; readonly mtimeMs: number }
-  | { readonly kind: 'sync'; readonly inode: InodeId; readonly dataOnly: boolean }
+  | {
+      readonly kind: 'sync'
+      readonly inode: InodeId
+      readonly dataOnly: boolean
+      /** What had been written when the sync was asked for: nothing later is certain by it. Undefined: everything. */
+      readonly covers?: ReadonlySet<DiskOp>
+    }
   | { readonly kind: 'failSync'; readonly inode: InodeId }
 
 type ContentOp = Extract<DiskOp, { kind: 'write' | 'resize' | 'setTime' }>
@@ -80,6 +88,11 @@ export class DiskState {
     return this.#file(inode)
   }
 
+  /** What a sync that is asked for now makes certain. */
+  uncertain(file: InodeId): ReadonlySet<DiskOp> {
+    return new Set(this.#file(file).uncertain)
+  }
+
   /** What the running system sees from now on. */
   apply(op: DiskOp): void {
     switch (op.kind) {
@@ -97,7 +110,7 @@ export class DiskState {
         return this.#setEntry(op.toIn, op.toName, inode)
       }
       case 'sync':
-        return this.#sync(op.inode, op.dataOnly)
+        return this.#sync(op)
       case 'failSync': {
         const node = this.#nodes.get(op.inode)
         if (node?.kind === 'file') node.doomed.push(...node.uncertain.splice(0))
@@ -135,7 +148,8 @@ export class DiskState {
       for (const child of found.values()) {
         if (this.isDirectory(child)) waiting.push(child)
         else if (!after.#nodes.has(child)) {
-          after.#nodes.set(child, survivingFile(this.#file(child), random, survival))
+          const stale = (start: number, length: number): Buffer => this.#staleBytes(random, start, length)
+          after.#nodes.set(child, survivingFile(this.#file(child), random, survival, stale))
         }
       }
     }
@@ -150,7 +164,7 @@ export class DiskState {
     return true
   }
 
-  #sync(inode: InodeId, dataOnly: boolean): void {
+  #sync({ inode, dataOnly, covers }: Extract<DiskOp, { kind: 'sync' }>): void {
     const node = this.#nodes.get(inode)!
     if (node.kind === 'directory') {
       for (const { name, inode: child } of node.uncertain.splice(0)) setOrDelete(node.durable, name, child)
@@ -160,12 +174,22 @@ export class DiskState {
     const synced = node.uncertain.splice(0)
     const left: ContentOp[] = []
     for (const op of synced) {
-      if (dataOnly && op.kind === 'setTime') left.push(op)
+      if ((dataOnly && op.kind === 'setTime') || covers?.has(op) === false) left.push(op)
       else change(certain, op)
     }
     node.uncertain.push(...left)
-    node.doomed = node.doomed.filter((doomed) => !synced.some((op) => overlaps(doomed, op)))
+    const certainOps = synced.filter((op) => !left.includes(op))
+    node.doomed = node.doomed.filter((doomed) => !certainOps.some((op) => overlaps(doomed, op)))
     node.durable = certain
+  }
+
+  /** What lay on the disk where a file has grown: often another file's, one that was deleted too. */
+  #staleBytes(random: Random, start: number, length: number): Buffer {
+    const bytes = Buffer.alloc(length, 'stale ')
+    const files = [...this.#nodes.values()].filter((node) => node.kind === 'file')
+    const { content } = random.pick(files)
+    if (random.chance(0.7)) content.read(bytes, start)
+    return bytes
   }
 
   #setEntry(directory: InodeId, name: string, inode: InodeId | null): void {
@@ -193,11 +217,13 @@ export interface Survival {
   readonly contents: number
   /** What a file was extended by but never filled with may be what lay on the disk before, instead of zeros. */
   readonly staleBytes: boolean
+  /** How often a sector that is lost was being written just then, and holds its first bytes. Default 0. */
+  readonly tornSectors?: number
 }
 
 export const EXTREMES: readonly Survival[] = [
   { entries: 0, contents: 0, staleBytes: false },
-  { entries: 1, contents: 0, staleBytes: true },
+  { entries: 1, contents: 0, staleBytes: true, tornSectors: 0.5 },
   { entries: 0, contents: 1, staleBytes: false },
   { entries: 1, contents: 1, staleBytes: false },
 ]
@@ -205,7 +231,12 @@ export const EXTREMES: readonly Survival[] = [
 export function randomSurvival(random: Random): Survival {
   const choices = [0, 0.1, 0.5, 0.9, 1]
   const contents = random.pick(choices)
-  return { entries: random.pick(choices), contents, staleBytes: contents < 1 && random.chance(0.3) }
+  return {
+    entries: random.pick(choices),
+    contents,
+    staleBytes: contents < 1 && random.chance(0.3),
+    tornSectors: random.pick([0, 0.1, 0.5]),
+  }
 }
 
 function emptyFile(): FileNode {
@@ -270,7 +301,12 @@ function survivingEntries(
   return entries
 }
 
-function survivingFile(file: FileNode, random: Random, survival: Survival): FileNode {
+function survivingFile(
+  file: FileNode,
+  random: Random,
+  survival: Survival,
+  stale: (start: number, length: number) => Buffer,
+): FileNode {
   const content = file.durable.content.copy()
   let { mtimeMs } = file.durable
   let size = content.size
@@ -278,7 +314,11 @@ function survivingFile(file: FileNode, random: Random, survival: Survival): File
   for (const op of written) {
     const survives = (): boolean => random.chance(survival.contents)
     if (op.kind === 'write') {
-      writeSectors(content, op, survives)
+      const keeps = (length: number): number => {
+        if (survives()) return length
+        return random.chance(survival.tornSectors ?? 0) ? random.below(length) : 0
+      }
+      writeSectors(content, op, keeps)
       if (op.position + op.bytes.length > size && survives()) size = op.position + op.bytes.length
     } else if (op.kind === 'resize') {
       if (survives()) size = op.size
@@ -287,34 +327,36 @@ function survivingFile(file: FileNode, random: Random, survival: Survival): File
     }
   }
   content.resize(size)
-  if (survival.staleBytes) fillWithStaleBytes(content, file.durable.content.size, written, random)
+  if (survival.staleBytes) fillWithStaleBytes(content, file.durable.content.size, written, random, stale)
   return { ...emptyFile(), content, mtimeMs, durable: { content: content.copy(), mtimeMs } }
 }
 
+/** `keeps`: how many bytes of a sector reach the disk. */
 function writeSectors(
   content: Content,
   { bytes, position }: Extract<ContentOp, { kind: 'write' }>,
-  survives: () => boolean,
+  keeps: (length: number) => number,
 ): void {
   if (isZero(bytes)) {
-    if (survives()) content.write(bytes, position)
+    content.write(bytes.subarray(0, keeps(bytes.length)), position)
     return
   }
   for (let done = 0; done < bytes.length;) {
     const sector = bytes.subarray(done, done + SECTOR_BYTES - ((position + done) % SECTOR_BYTES))
-    if (survives()) content.write(sector, position + done)
+    content.write(sector.subarray(0, keeps(sector.length)), position + done)
     done += sector.length
   }
 }
 
-/** Where a file became longer and nothing of it was ever synced, one sector of what was meant to be written is wrong. */
+/** Where a file became longer and nothing of it was ever synced, some of what was meant to be written is wrong. */
 function fillWithStaleBytes(
   content: Content,
   durableSize: number,
   written: readonly ContentOp[],
   random: Random,
+  stale: (start: number, length: number) => Buffer,
 ): void {
   if (content.size <= durableSize || written.length === 0) return
   const start = durableSize + random.below(content.size - durableSize)
-  content.write(Buffer.alloc(Math.min(SECTOR_BYTES, content.size - start), 'stale '), start)
+  content.write(stale(start, Math.min(SECTOR_BYTES, content.size - start)), start)
 }

@@ -10,6 +10,8 @@ import type { DiskOp, DiskState } from './disk-state.js'
 
 interface Recorded {
   readonly op: DiskOp
+  readonly path: string
+  /** The worker's task that it was part of; null: it was made in the store's own thread. */
   readonly task: number | null
 }
 
@@ -28,8 +30,16 @@ export class Recording {
     return this.#changes.length
   }
 
-  add(op: DiskOp, task: number | null): void {
-    this.#changes.push({ op, task })
+  add(recorded: Recorded): void {
+    this.#changes.push(recorded)
+  }
+
+  /** Each change in a word or two (see `placeOf`), with the thread that made it. */
+  steps(nameOf: (path: string) => string): string[] {
+    return this.#changes.map(({ op, path, task }) => {
+      const kind = op.kind === 'sync' && op.dataOnly ? 'datasync' : op.kind
+      return `${task === null ? 'main' : 'worker'}: ${kind} ${nameOf(path)}`
+    })
   }
 
   answered(task: number): void {
@@ -51,13 +61,15 @@ export class Recording {
   }
 
   describe(moment: number): string {
-    const { op, task } = this.#changes[moment - 1] ?? { op: null, task: null }
+    const { op, task, path } = this.#changes[moment - 1] ?? { op: null, task: null, path: '' }
     if (op === null) return 'at the very beginning'
     const { kind, ...fields } = op
-    const shown = Object.entries(fields).map(([name, value]) => {
-      return `${name} ${Buffer.isBuffer(value) ? `${value.length} bytes` : String(value)}`
-    })
-    return `after change ${moment} (${kind} ${shown.join(', ')}${task === null ? '' : `, task ${task}`})`
+    const shown = Object.entries(fields)
+      .filter(([name]) => name !== 'covers')
+      .map(([name, value]) => {
+        return `${name} ${Buffer.isBuffer(value) ? `${value.length} bytes` : String(value)}`
+      })
+    return `after change ${moment} (${kind} of ${path}, ${shown.join(', ')}${task === null ? '' : `, task ${task}`})`
   }
 
   /** For each task that was not answered at that moment: how many of its changes had been made, drawn at random. */

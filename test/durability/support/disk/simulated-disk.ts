@@ -3,7 +3,7 @@
  * every change, so that afterwards the power can be cut between any two of them.
  *
  * The asynchronous calls answer in simulated time. A write is visible, and may reach the disk, from the moment of the
- * call; a sync counts when it is answered.
+ * call; a sync counts when it is answered, for what was written before it was asked for.
  */
 import {
   systemError,
@@ -29,6 +29,7 @@ export class SimulatedDisk implements FileSystem {
   readonly #state: DiskState
   readonly #simulation: Simulation
   readonly #open = new Map<number, InodeId>()
+  readonly #paths = new Map<number, string>()
   /** The task that is running, if one is. */
   task: number | null = null
   /** What asynchronous syncs wait for, besides their usual time. */
@@ -55,18 +56,20 @@ export class SimulatedDisk implements FileSystem {
       throw systemError('ENOENT', `open ${path}`)
     }
     if (place.inode !== null && how === 'create-exclusive') throw systemError('EEXIST', `open ${path}`)
-    const inode = place.inode ?? this.#create(place)
+    const inode = place.inode ?? this.#create(place, path)
     const isDirectory = this.#state.isDirectory(inode)
     if (isDirectory && how.startsWith('read-write')) throw systemError('EISDIR', `open ${path}`)
     if (!isDirectory && how === 'directory') throw systemError('ENOTDIR', `open ${path}`)
     const fd = this.#nextFd++
     this.#open.set(fd, inode)
+    this.#paths.set(fd, path)
     return fd
   }
 
   close = (fd: number): void => {
     this.#inode(fd)
     this.#open.delete(fd)
+    this.#paths.delete(fd)
   }
 
   read = (fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number => {
@@ -77,23 +80,30 @@ export class SimulatedDisk implements FileSystem {
 
   write = (fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number => {
     const bytes = copyBytes(buffer.subarray(offset, offset + length))
-    this.#apply({ kind: 'write', inode: this.#inode(fd), position, bytes })
+    this.#apply({ kind: 'write', inode: this.#inode(fd), position, bytes }, this.#path(fd))
     return length
   }
 
-  sync = (fd: number): void => this.#apply({ kind: 'sync', inode: this.#inode(fd), dataOnly: false })
+  sync = (fd: number): void => {
+    this.#apply({ kind: 'sync', inode: this.#inode(fd), dataOnly: false }, this.#path(fd))
+  }
 
-  datasync = (fd: number): void => this.#apply({ kind: 'sync', inode: this.#inode(fd), dataOnly: true })
+  datasync = (fd: number): void => {
+    this.#apply({ kind: 'sync', inode: this.#inode(fd), dataOnly: true }, this.#path(fd))
+  }
 
   /** As when the device reports an error: what was written since the last sync stays visible and uncertain for ever. */
   failSync(fd: number): void {
-    this.#apply({ kind: 'failSync', inode: this.#inode(fd) })
+    this.#apply({ kind: 'failSync', inode: this.#inode(fd) }, this.#path(fd))
   }
 
-  truncate = (fd: number, size: number): void => this.#apply({ kind: 'resize', inode: this.#inode(fd), size })
+  truncate = (fd: number, size: number): void => {
+    this.#apply({ kind: 'resize', inode: this.#inode(fd), size }, this.#path(fd))
+  }
 
-  setTimes = (fd: number, atMs: number): void =>
-    this.#apply({ kind: 'setTime', inode: this.#inode(fd), mtimeMs: atMs })
+  setTimes = (fd: number, atMs: number): void => {
+    this.#apply({ kind: 'setTime', inode: this.#inode(fd), mtimeMs: atMs }, this.#path(fd))
+  }
 
   stat = (fd: number): FileStat => this.#stat(this.#inode(fd))
 
@@ -111,14 +121,14 @@ export class SimulatedDisk implements FileSystem {
     const place = this.#find(path)
     if (place.inode !== null) throw systemError('EEXIST', `mkdir ${path}`)
     const inode = this.#state.newInode()
-    this.#apply({ kind: 'makeDirectory', in: place.directory, name: place.name, inode })
+    this.#apply({ kind: 'makeDirectory', in: place.directory, name: place.name, inode }, path)
   }
 
   removeDirectory = (path: string): void => {
     const { directory, name, inode } = this.#existing(path)
     if (!this.#state.isDirectory(inode)) throw systemError('ENOTDIR', `rmdir ${path}`)
     if (this.#state.entries(inode).size > 0) throw systemError('ENOTEMPTY', `rmdir ${path}`)
-    this.#apply({ kind: 'remove', in: directory, name })
+    this.#apply({ kind: 'remove', in: directory, name }, path)
   }
 
   list = (path: string): DirectoryEntry[] => {
@@ -134,13 +144,13 @@ export class SimulatedDisk implements FileSystem {
       throw systemError('EISDIR', `rename ${from} to ${to}`)
     }
     const { directory, name } = source
-    this.#apply({ kind: 'rename', in: directory, name, toIn: target.directory, toName: target.name })
+    this.#apply({ kind: 'rename', in: directory, name, toIn: target.directory, toName: target.name }, to)
   }
 
   unlink = (path: string): void => {
     const { directory, name, inode } = this.#existing(path)
     if (this.#state.isDirectory(inode)) throw systemError('EISDIR', `unlink ${path}`)
-    this.#apply({ kind: 'remove', in: directory, name })
+    this.#apply({ kind: 'remove', in: directory, name }, path)
   }
 
   writeAsync = async (
@@ -162,18 +172,27 @@ export class SimulatedDisk implements FileSystem {
   }
 
   datasyncAsync = async (fd: number): Promise<void> => {
+    const inode = this.#inode(fd)
+    const path = this.#path(fd)
+    const covers = this.#state.uncertain(inode)
     await this.syncsHeldUntil
-    await this.#simulation.later(() => this.datasync(fd))
+    await this.#simulation.later(() => {
+      this.#apply({ kind: 'sync', inode: this.#inode(fd), dataOnly: true, covers }, path)
+    })
   }
 
-  #apply(op: DiskOp): void {
+  #apply(op: DiskOp, path: string): void {
     this.#state.apply(op)
-    this.recording.add(op, this.task)
+    this.recording.add({ op, path, task: this.task })
   }
 
-  #create({ directory, name }: Place): InodeId {
+  #path(fd: number): string {
+    return this.#paths.get(fd) ?? ''
+  }
+
+  #create({ directory, name }: Place, path: string): InodeId {
     const inode = this.#state.newInode()
-    this.#apply({ kind: 'create', in: directory, name, inode })
+    this.#apply({ kind: 'create', in: directory, name, inode }, path)
     return inode
   }
 
@@ -226,6 +245,6 @@ export class SimulatedDisk implements FileSystem {
       kind === 'file'
         ? { size: this.#state.file(inode).content.size, mtimeMs: this.#state.file(inode).mtimeMs }
         : { size: 0, mtimeMs: 0 }
-    return { kind, size, mtimeMs, dev: 1, ino: inode, mode: 0o700, uid: 0 }
+    return { kind, size, mtimeMs, dev: 1, ino: inode, mode: 0o700, uid: 0, links: 1 }
   }
 }
