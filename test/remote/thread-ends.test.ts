@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import { openStore, type Session } from 'agent-state'
+import { openStore } from 'agent-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { collect, iteratorOf, record, take } from '../../src/contract/observe.js'
 import { LocalStore } from '../../dist/store.js'
@@ -7,8 +7,9 @@ import { StoreHandle } from '../../dist/store-handle.js'
 import { checkOpenOptions } from '../../dist/open-options.js'
 import { makeRoot } from '../helpers/file-stores.js'
 import { hosted, until } from './hosted.js'
-import { ACKNOWLEDGED, ASKED, COUNTER, keyOf, KEYS, valueOf } from './support/thread-notes.mjs'
-import { startThread, type AgentThread } from './threads.js'
+import { COUNTER } from './support/thread-notes.mjs'
+import { checkContents } from './thread-contents.js'
+import { startThread } from './threads.js'
 
 const NOTHING = { connections: 0, calls: 0, turns: 0, watches: 0 }
 
@@ -24,42 +25,6 @@ async function hostedFiles() {
     await rm(root, { recursive: true, force: true })
   })
   return { root, store, ports: local.ports }
-}
-
-/** What the threads noted against what is there. */
-async function checkContents(
-  session: Session,
-  threads: Readonly<Record<string, AgentThread>>,
-): Promise<void> {
-  const wrong: string[] = []
-  for (const [name, { marks }] of Object.entries(threads)) {
-    const acknowledged = lastIndexes(marks)
-    for (let slot = 0; slot < KEYS; slot++) {
-      const key = keyOf(name, slot)
-      const found = await session.entry(key)
-      const text = Buffer.from(found?.value ?? '').toString()
-      const index = found === null ? -1 : Number(text.split(' ')[1])
-      if (index < acknowledged[slot]!)
-        wrong.push(`${key}: ${acknowledged[slot]} was acknowledged, ${index} is there`)
-      if (found === null) continue
-      if (text !== valueOf(name, index) || found.writer?.writerId !== name) wrong.push(`${key} is damaged`)
-      if (marks[index] !== ASKED && marks[index] !== ACKNOWLEDGED)
-        wrong.push(`${key}: nobody asked for ${index}`)
-    }
-  }
-  expect(wrong).toEqual([])
-  const sum = (counter: number): number =>
-    Object.values(threads).reduce((total, { counters }) => total + counters[counter]!, 0)
-  const counted = Number(await session.read('counter'))
-  expect(counted).toBeGreaterThanOrEqual(sum(COUNTER.UPDATES_ACKNOWLEDGED))
-  expect(counted).toBeLessThanOrEqual(sum(COUNTER.UPDATES_ASKED))
-}
-
-/** For every key the last write that was acknowledged, or -1. */
-function lastIndexes(marks: Uint8Array): number[] {
-  const last = Array.from({ length: KEYS }, () => -1)
-  for (const [index, mark] of marks.entries()) if (mark === ACKNOWLEDGED) last[index % KEYS] = index
-  return last
 }
 
 describe('I11: a thread in the middle of thousands of writes, updates, events and watches', () => {
