@@ -3,7 +3,7 @@
  * with getters, consumers of iterators, progress callbacks. The call that it belongs to is told; everything else goes on.
  */
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import type { EventMap, Operation, Schema, Session, Store, Writer } from '../../src/api.js'
+import type { EventMap, Operation, Schema, Session, Store } from '../../src/api.js'
 import { failureOf, nextTurn, record, refusal } from '../../src/contract/observe.js'
 import { openStore } from '../../src/store.js'
 import { fastBackend } from '../damage/support/left-root.js'
@@ -170,7 +170,7 @@ describe('objects with traps', () => {
       () => session.writeJson('k', { toJSON: fail }),
       () => session.batch([trap('write') as Operation]),
       () => session.batch(new Proxy([], { get: fail })),
-      async () => session.with({ writer: trap('writerId') as Writer }),
+      async () => session.with({ writer: trap('writerId') }),
       () => store.init('m', trap('writer')),
       () => session.list(trap('prefix')),
     ]
