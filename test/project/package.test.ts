@@ -218,11 +218,13 @@ describeBackendContract('memory', { create: () => memoryBackend(), reopen: (clos
 })
 
 describe('a bundle of a program that uses the package', () => {
-  test('runs without the package, given the bundled worker', async () => {
+  test('runs without the package, given the bundled threads', async () => {
     const source = `import { openStore } from 'agent-state'
 ${USE}
 const workerUrl = new URL('./agent-state-worker.js', import.meta.url)
-console.log(JSON.stringify(await use(process.argv[2], { workerUrl })))
+const threadUrl = new URL('./agent-state-store-thread.js', import.meta.url)
+const options = process.argv[3] === 'own-thread' ? { workerUrl, ownThread: true, threadUrl } : { workerUrl }
+console.log(JSON.stringify(await use(process.argv[2], options)))
 `
     await writeFile(join(consumer, 'bundled.js'), source)
     await build({
@@ -230,6 +232,7 @@ console.log(JSON.stringify(await use(process.argv[2], { workerUrl })))
       entryPoints: {
         program: 'bundled.js',
         'agent-state-worker': 'agent-state/worker',
+        'agent-state-store-thread': 'agent-state/store-thread',
       },
       bundle: true,
       platform: 'node',
@@ -242,11 +245,14 @@ console.log(JSON.stringify(await use(process.argv[2], { workerUrl })))
     const hidden = `${installed}-hidden`
     await rename(installed, hidden)
     try {
-      const output = await runToSuccess(process.execPath, ['bundle/program.js', 'bundled'], { cwd: consumer })
-      expect(JSON.parse(output)).toEqual(USED)
+      for (const args of [['bundled'], ['bundled-own', 'own-thread']]) {
+        const output = await runToSuccess(process.execPath, ['bundle/program.js', ...args], { cwd: consumer })
+        expect(JSON.parse(output)).toEqual(USED)
+      }
     } finally {
       await rename(hidden, installed)
     }
     expect(await treeOf('bundled')).toBe('second')
+    expect(await treeOf('bundled-own')).toBe('second')
   })
 })
