@@ -10,7 +10,7 @@ const unused = (): never => {
 }
 const backend: Backend = {
   name: 'unused',
-  supports: { exclusive: true, commitsInFlight: 1 },
+  supports: { exclusive: true, commitsInFlight: 1, serial: true },
   open: unused,
   ready: unused,
   commit: unused,

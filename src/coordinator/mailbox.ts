@@ -77,6 +77,11 @@ export class Mailbox {
     return this.#inside.length
   }
 
+  /** Operations of the requests inside. */
+  get operations(): number {
+    return this.#operations
+  }
+
   get outsideCount(): number {
     return this.#outside.length
   }
