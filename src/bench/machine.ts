@@ -96,12 +96,20 @@ async function journalOf({ type, source }: Mount): Promise<string> {
 }
 
 async function virtualization(): Promise<string> {
-  const vendor = await firstText(['/sys/class/dmi/id/sys_vendor', '/sys/hypervisor/type'])
-  if (vendor !== UNKNOWN) return vendor
+  const found = await Promise.all(['--vm', '--container'].map((kind) => detectVirtualization(kind)))
+  const known = found.filter((name) => name !== null && name !== 'none')
+  if (known.length > 0) return known.join(', ')
+  if (found.includes('none')) return 'none'
+  return / hypervisor/.test(await text('/proc/cpuinfo')) ? 'a virtual machine' : UNKNOWN
+}
+
+/** It ends with a failure where it finds none, and says so. */
+async function detectVirtualization(kind: string): Promise<string | null> {
   try {
-    return (await promisify(execFile)('systemd-detect-virt')).stdout.trim()
-  } catch {
-    return / hypervisor/.test(await text('/proc/cpuinfo')) ? 'a virtual machine' : UNKNOWN
+    return (await promisify(execFile)('systemd-detect-virt', [kind])).stdout.trim()
+  } catch (error) {
+    const { stdout } = error as { stdout?: string }
+    return stdout?.trim() || null
   }
 }
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Contestant } from './contestant.js'
-import { loadRival } from './load-rival.js'
+import { loadFrom } from '../harness/load-from.js'
 
 interface Keyv {
   set(key: string, value: Buffer): Promise<boolean>
@@ -14,8 +14,11 @@ export const keyv: Contestant = {
     "keyv with @keyv/sqlite, defaults (SQLite's rollback journal, synchronous=FULL), one transaction a write",
   rival: '@keyv/sqlite',
   open: async (folder) => {
-    const { Keyv } = await loadRival<{ Keyv: new (options: { store: unknown }) => Keyv }>('keyv')
-    const { KeyvSqlite } = await loadRival<{ KeyvSqlite: new (uri: string) => unknown }>('@keyv/sqlite')
+    const { Keyv } = await loadFrom<{ Keyv: new (options: { store: unknown }) => Keyv }>('rivals', 'keyv')
+    const { KeyvSqlite } = await loadFrom<{ KeyvSqlite: new (uri: string) => unknown }>(
+      'rivals',
+      '@keyv/sqlite',
+    )
     const store = new Keyv({ store: new KeyvSqlite(`sqlite://${join(folder, 'keyv.sqlite')}`) })
     return {
       write: (_, namespace, key, value) => store.set(`${namespace}/${key}`, bufferOf(value)),

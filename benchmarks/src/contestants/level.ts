@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Contestant } from './contestant.js'
 import { GroupCommit } from './group-commit.js'
-import { loadRival } from './load-rival.js'
+import { loadFrom } from '../harness/load-from.js'
 
 interface Put {
   readonly type: 'put'
@@ -23,9 +23,9 @@ export const level: Contestant = {
   rival: 'classic-level',
   batched: true,
   open: async (folder, { batch }) => {
-    const { ClassicLevel } = await loadRival<{
+    const { ClassicLevel } = await loadFrom<{
       ClassicLevel: new (path: string, options: Readonly<Record<string, unknown>>) => Level
-    }>('classic-level')
+    }>('rivals', 'classic-level')
     const database = new ClassicLevel(join(folder, 'state.level'), { valueEncoding: 'view' })
     await database.open()
     const groups = new GroupCommit<Put>(batch, (items) => database.batch(items, { sync: true }))

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Contestant } from './contestant.js'
 import { GroupCommit } from './group-commit.js'
-import { loadRival } from './load-rival.js'
+import { loadFrom } from '../harness/load-from.js'
 
 interface Database {
   put(key: string, value: Uint8Array): Promise<boolean>
@@ -54,7 +54,7 @@ export const lmdbBatched: Contestant = {
 }
 
 async function openDatabase(folder: string): Promise<Database> {
-  const { open } = await loadRival<Lmdb>('lmdb')
+  const { open } = await loadFrom<Lmdb>('rivals', 'lmdb')
   return open({ path: join(folder, 'state.lmdb'), encoding: 'binary' })
 }
 

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Contestant, Opened, Settings } from './contestant.js'
 import { GroupCommit } from './group-commit.js'
-import { loadRival } from './load-rival.js'
+import { loadFrom } from '../harness/load-from.js'
 
 interface Statement {
   run(...values: unknown[]): unknown
@@ -51,7 +51,10 @@ export const sqliteOurWork: Contestant = {
 }
 
 async function openDatabase(folder: string): Promise<Database> {
-  const { default: open } = await loadRival<{ default: new (path: string) => Database }>('better-sqlite3')
+  const { default: open } = await loadFrom<{ default: new (path: string) => Database }>(
+    'rivals',
+    'better-sqlite3',
+  )
   const database = new open(join(folder, 'state.sqlite'))
   database.pragma('journal_mode = WAL')
   database.pragma('synchronous = FULL')

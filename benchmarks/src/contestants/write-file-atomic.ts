@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Contestant } from './contestant.js'
-import { loadRival } from './load-rival.js'
+import { loadFrom } from '../harness/load-from.js'
 
 type WriteFileAtomic = (path: string, content: Uint8Array) => Promise<void>
 
@@ -11,7 +11,7 @@ export const writeFileAtomic: Contestant = {
     'write-file-atomic, defaults: one fsync a write; it does not sync the directory, so a new file may be lost',
   rival: 'write-file-atomic',
   open: async (folder) => {
-    const { default: write } = await loadRival<{ default: WriteFileAtomic }>('write-file-atomic')
+    const { default: write } = await loadFrom<{ default: WriteFileAtomic }>('rivals', 'write-file-atomic')
     const made = new Set<string>()
     const pathOf = (namespace: number, key: string): string => join(folder, `n${namespace}`, key)
     return {

@@ -41,7 +41,7 @@ export const PROFILES: Readonly<Record<Profile['name'], Profile>> = {
     warmUpSeconds: 0.01,
     warmUpOperations: 20,
     burstOperations: 200,
-    sustainedSeconds: 0.5,
+    sustainedSeconds: 0.2,
     callers: [1, 8],
   },
 }

@@ -20,7 +20,7 @@ export const OVER_CALLERS = [...LEADING, 'origin']
 
 /** The numbers of callers that most is measured with. */
 export function someCallers(profile: Profile): readonly number[] {
-  return choose(profile, [64, 256], [64])
+  return profile.name === 'tiny' ? [8] : choose(profile, [64, 256], [64])
 }
 
 type Values = Readonly<Record<string, readonly (number | string)[]>>
@@ -38,17 +38,17 @@ export function cellsOf({ batchFor }: CellContext, contestants: readonly string[
 /** The cells of the two main scenarios; slow contestants are measured with fewer parameters. */
 export function mainCells(context: CellContext): Cell[] {
   const { profile, flushDelayMs } = context
-  const [few, many] = [choose(profile, [64], [64]), choose(profile, [64, 256], [64])]
+  const many = someCallers(profile)
+  const few = many.slice(0, 1)
   if (flushDelayMs > 0) {
     return [
       ...cellsOf(context, [...LEADING, 'lmdb'], { valueBytes: [256], callers: many }),
       ...cellsOf(context, ['sqlite', 'origin'], { valueBytes: [256], callers: few }),
     ]
   }
-  const one = choose(profile, [1], [1])
   return [
     ...cellsOf(context, OVER_CALLERS, { valueBytes: [256], callers: profile.callers }),
-    ...cellsOf(context, ['sqlite', 'lmdb'], { valueBytes: [256], callers: [...one, ...few] }),
+    ...cellsOf(context, ['sqlite', 'lmdb'], { valueBytes: [256], callers: [1, ...few] }),
     ...cellsOf(context, ['lmdb'], { valueBytes: [256], callers: many.slice(1) }),
     ...cellsOf(context, ['sqlite batched + writer', 'write-file-atomic'], {
       valueBytes: [256],

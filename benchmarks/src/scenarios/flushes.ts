@@ -102,7 +102,7 @@ async function write(spec: RunSpec): Promise<RunResult> {
   const { operations } = await closedLoop({
     callers,
     seconds: 10 * spec.profile.seconds,
-    operationsMax: spec.profile.name === 'tiny' ? WRITES / 10 : WRITES,
+    operationsMax: spec.profile.name === 'tiny' ? WRITES / 20 : WRITES,
     operation: (caller, index) => {
       const { namespace, key } = distinctKeys(namespaces)(index, caller)
       return opened.write(caller, namespace, key, contents(index))

@@ -1,3 +1,4 @@
+import { mkdtemp, rm } from 'node:fs/promises'
 import { closedLoop } from '../../../dist/bench/closed-loop.js'
 import { incompressibleContents } from '../../../dist/bench/contents.js'
 import { contestantOf } from '../contestants/index.js'
@@ -102,14 +103,15 @@ async function run(spec: RunSpec): Promise<RunResult> {
   return { measures: { openMs, drainMs, touchMs, memoryMiB: peakMemoryMiB(), diskMiB: disk / MIB } }
 }
 
-/** Opens another, empty store, so that all code is loaded. */
+/** Writes to another store, so that all code is loaded and has run once. */
 async function warmModules(spec: RunSpec): Promise<void> {
-  const { mkdtemp, rm } = await import('node:fs/promises')
   const folder = await mkdtemp(`${spec.folder}-warm-`)
   const opened = await contestantOf(spec.contestant).open(folder, {
     ...settingsOf(spec.parameters),
     namespaces: 1,
   })
+  await opened.write(0, 0, 'k', new Uint8Array(1))
+  await opened.drain()
   await opened.close()
   await rm(folder, { recursive: true })
 }
