@@ -1,9 +1,8 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
-import { failureOf, iteratorOf, nextTurn } from '../../src/contract/observe.js'
+import { failureOf, iteratorOf } from '../../src/contract/observe.js'
 import { connectPort, storeOf } from '../../src/remote/connect.js'
 import { BASE_DEFAULTS } from '../../src/options.js'
+import { collectGarbage } from '../helpers/collect-garbage.js'
 import { hosted, until } from './hosted.js'
 
 const NOTHING = { connections: 0, calls: 0, turns: 0, watches: 0 }
@@ -13,14 +12,9 @@ const BYTES_PER_CONNECTION_MAX = 300
 
 // The runner asks for a hundred lines, which take more time than the connections themselves.
 Error.stackTraceLimit = 10
-setFlagsFromString('--expose-gc')
-const collectGarbage = runInNewContext('gc') as () => void
 
 async function heapUsed(): Promise<number> {
-  for (let round = 0; round < 5; round++) {
-    collectGarbage()
-    await nextTurn()
-  }
+  await collectGarbage()
   return process.memoryUsage().heapUsed
 }
 

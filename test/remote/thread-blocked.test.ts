@@ -1,8 +1,7 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
-import { iteratorOf, nextTurn, record, take } from '../../src/contract/observe.js'
+import { iteratorOf, record, take } from '../../src/contract/observe.js'
 import { EVENT_WINDOW } from '../../src/remote/wire.js'
+import { collectGarbage } from '../helpers/collect-garbage.js'
 import { hosted, until } from './hosted.js'
 import { COUNTER } from './support/thread-notes.mjs'
 import { startThread } from './threads.js'
@@ -11,14 +10,8 @@ const EVENT_BUFFER_MAX = 1000
 const LARGE_BYTES = 1024 * 1024
 const CHANGES = 20_000
 
-setFlagsFromString('--expose-gc')
-const collectGarbage = runInNewContext('gc') as () => void
-
 async function memoryUsed(): Promise<number> {
-  for (let round = 0; round < 3; round++) {
-    collectGarbage()
-    await nextTurn()
-  }
+  await collectGarbage()
   const { heapUsed, arrayBuffers } = process.memoryUsage()
   return heapUsed + arrayBuffers
 }
