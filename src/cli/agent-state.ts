@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
+import { benchCommand } from './bench-command.js'
 import { ExitCode } from './exit-code.js'
 import { replayCommand } from './replay-command.js'
 
@@ -7,7 +8,8 @@ function main(): void {
   const program = new Command('agent-state')
     .description('Durable, conflict-aware state for swarms of AI agents, kept as plain files.')
     .exitOverride()
-  for (const command of [replayCommand()]) program.addCommand(command.copyInheritedSettings(program))
+  for (const command of [replayCommand(), benchCommand()])
+    program.addCommand(command.copyInheritedSettings(program))
   program.parseAsync().then(
     () => {},
     (error: unknown) => {
