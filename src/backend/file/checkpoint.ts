@@ -90,15 +90,23 @@ export function readCheckpoint(fs: FileSystem, path: string, storeId: string): C
  */
 export class CheckpointFile {
   readonly #fs: FileSystem
-  readonly #fd: number
+  readonly #path: string
+  #fd: number
   readonly #storeId: Uint8Array
   #durable: CheckpointSlot
   #generation: number
   #lastWrite: Promise<void> = Promise.resolve()
   #closing: Promise<void> | null = null
 
-  private constructor(fs: FileSystem, fd: number, storeId: Uint8Array, durable: CheckpointSlot) {
+  private constructor(
+    fs: FileSystem,
+    path: string,
+    fd: number,
+    storeId: Uint8Array,
+    durable: CheckpointSlot,
+  ) {
     this.#fs = fs
+    this.#path = path
     this.#fd = fd
     this.#storeId = storeId
     this.#durable = durable
@@ -107,7 +115,20 @@ export class CheckpointFile {
 
   static open(fs: FileSystem, path: string, storeId: string): CheckpointFile {
     const durable = readCheckpoint(fs, path, storeId)
-    return new CheckpointFile(fs, fs.open(path, 'read-write'), storeIdBytes(storeId), durable)
+    return new CheckpointFile(fs, path, fs.open(path, 'read-write'), storeIdBytes(storeId), durable)
+  }
+
+  /**
+   * Puts a file of our own in the place of one that has other names too, which would show everywhere what is written. Before
+   * anything is written.
+   */
+  makeOwn(fileMode: number): void {
+    if (this.#fs.stat(this.#fd).links === 1) return
+    const slot = encodeSlot(this.#storeId, this.#durable)
+    writeDurableFile(this.#fs, this.#path, Buffer.concat([slot, slot]), fileMode)
+    const shared = this.#fd
+    this.#fd = this.#fs.open(this.#path, 'read-write')
+    this.#fs.close(shared)
   }
 
   /** What both slots say, as far as it is known to be durable. */

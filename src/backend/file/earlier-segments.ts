@@ -1,7 +1,7 @@
 /** The segments that earlier openings of a root have left in its journal. */
 import type { FileSystem } from './file-system.js'
 import type { Spare } from './journal.js'
-import { FIRST_SEGMENT_BYTES, listSegments, SEGMENT_BYTES } from './segment.js'
+import { FIRST_SEGMENT_BYTES, listSegmentNames, SEGMENT_BYTES } from './segment.js'
 
 export interface EarlierSegments {
   /** To be filled anew as they are, also on a disk that has no room for others. */
@@ -17,14 +17,15 @@ export function findEarlierSegments(fs: FileSystem, directory: string, wasClean:
   const reusable: Spare[] = []
   const unneeded: string[] = []
   let nextId = 1
-  for (const { id, path } of listSegments(fs, directory)) {
-    const bytes = fs.lstat(path)?.size ?? 0
-    if (wasClean && (bytes === SEGMENT_BYTES || bytes === FIRST_SEGMENT_BYTES)) {
-      reusable.push({ id, path, bytes })
-    } else {
-      unneeded.push(path)
-    }
+  for (const { id, path, isFile } of listSegmentNames(fs, directory)) {
+    // Whatever has a segment's name is in the way of another one.
     nextId = id + 1
+    if (!isFile) continue
+    const { size = 0, links = 0 } = fs.lstat(path) ?? {}
+    const isUsual = size === SEGMENT_BYTES || size === FIRST_SEGMENT_BYTES
+    // A file that has other names too is somebody else's as well: a copy of the root made of hard links, say.
+    if (wasClean && isUsual && links === 1) reusable.push({ id, path, bytes: size })
+    else unneeded.push(path)
   }
   return { reusable, unneeded, nextId }
 }

@@ -14,6 +14,8 @@ export interface FileStat {
   readonly ino: number
   readonly mode: number
   readonly uid: number
+  /** Names that the file has; with more than one, what is written into it also appears elsewhere. */
+  readonly links: number
 }
 
 export interface DirectoryEntry {
@@ -168,8 +170,8 @@ export function syncDirectory(fs: FileSystem, path: string): void {
 }
 
 function fileStat(stats: fs.Stats): FileStat {
-  const { size, mtimeMs, dev, ino, mode, uid } = stats
-  return { kind: kindOf(stats), size, mtimeMs, dev, ino, mode, uid }
+  const { size, mtimeMs, dev, ino, mode, uid, nlink: links } = stats
+  return { kind: kindOf(stats), size, mtimeMs, dev, ino, mode, uid, links }
 }
 
 function kindOf(entry: fs.Stats | fs.Dirent | fs.Dirent<Buffer>): FileStat['kind'] {

@@ -10,7 +10,7 @@
  */
 import { performance } from 'node:perf_hooks'
 import type { CheckpointFile } from './checkpoint.js'
-import { errorCode, type FileSystem } from './file-system.js'
+import { errorCode, systemError, type FileSystem } from './file-system.js'
 import type { FrameEncoder } from './frame-encoder.js'
 import { FIRST_SEGMENT_BYTES, SEGMENT_BYTES, segmentPath } from './segment.js'
 import { storeIdBytes } from './store-id.js'
@@ -163,7 +163,10 @@ export class Journal {
     }
     const index = this.#spares.findIndex((spare) => spare.bytes >= frameBytes)
     if (index === -1) return this.makeRoom(frameBytes, useReserve)
-    return this.#enter(index)
+    const spare = this.#spares[index]
+    const failure = this.#enter(index)
+    const isDropped = failure !== null && !this.#spares.includes(spare!)
+    return isDropped ? this.makeRoom(frameBytes, useReserve) : failure
   }
 
   /** Has the next segment prepared in the background; at most one at a time, and not again at once on a full disk. */
@@ -222,15 +225,20 @@ export class Journal {
     this.#fd = -1
   }
 
-  /** Goes on in a spare segment. Returns the system's code if it can't be opened; then it stays a spare. */
+  /**
+   * Goes on in a spare segment. Returns the system's code if it can't be opened. It stays a spare then, unless it is gone, or
+   * something else lies in its place, which is not ours to write to.
+   */
   #enter(index: number): string | null {
     const { fs } = this.#options
     const spare = this.#spares[index]!
     const previous = this.#fd
     try {
-      this.#fd = fs.open(spare.path, 'read-write')
+      this.#fd = openSegment(fs, spare)
     } catch (error) {
-      return errorCode(error)
+      const code = errorCode(error)
+      if (!TRANSIENT.has(code)) this.#spares.splice(index, 1)
+      return code
     }
     this.#spares.splice(index, 1)
     this.#next = { ...this.#next, segment: spare.id, offset: 0 }
@@ -272,6 +280,22 @@ export class Journal {
       return error instanceof Error ? error.message : String(error)
     }
   }
+}
+
+/** What keeps any file from being opened, and says nothing of this one. */
+const TRANSIENT: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EIO', 'EINTR'])
+
+function openSegment(fs: FileSystem, { path, bytes }: Spare): number {
+  const fd = fs.open(path, 'read-write')
+  try {
+    const { kind, size, links } = fs.stat(fd)
+    if (kind === 'file' && size === bytes && links === 1) return fd
+  } catch (error) {
+    closeSynced(fs, fd)
+    throw error
+  }
+  closeSynced(fs, fd)
+  throw systemError('ESTALE', `not the segment that was prepared: ${path}`)
 }
 
 function closeSynced(fs: FileSystem, fd: number): void {

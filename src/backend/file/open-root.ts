@@ -85,6 +85,7 @@ async function startRoot(
     : await readJournal(runner, layout.journal, storeId, checkpoint.state, backlog)
   // An opening that finds damage leaves everything as it is, so nothing is changed before.
   prepareStoreDirectories(fs, prepared, mode)
+  checkpoint.makeOwn(mode.file)
   sweepTemporaries(fs, layout.tmp)
   const foldName = probeNameFolding(fs, layout.tmp, mode.file)
   backlog.foldNames(foldName)

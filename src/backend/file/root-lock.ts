@@ -3,7 +3,8 @@
  * it ends with the process that has it, however that ends, so there is nothing stale to clean up, and a pid is never
  * believed. What the file says is for the message of the one that was refused. The file is never removed: two stores
  * that lock different files of the same name would both own the root. As people delete lock files, to get rid of what was
- * refused, the root's directory is locked as well.
+ * refused, the root's directory is locked as well. A lock file that has other names too (in a copy of the root made of hard
+ * links, say) is locked, but not written to.
  */
 import { hostname } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -79,8 +80,9 @@ async function tryOnce(
       }
       locks.push(above)
     }
-    writeOwner(fs, fd)
-    return heldLock(fs, fd, locks)
+    const isOurs = fs.stat(fd).links === 1
+    if (isOurs) writeOwner(fs, fd)
+    return heldLock(fs, isOurs ? fd : null, locks)
   } catch (error) {
     file.release()
     throw error
@@ -126,7 +128,8 @@ async function tryMechanisms(
   return { status: 'unavailable', reason: 'neither `flock` nor `perl` was found, one of them is needed' }
 }
 
-function heldLock(fs: FileSystem, fd: number, locks: readonly RootLock[]): RootLock {
+/** `fd` is null where nothing was written to the file: it has other names, and is somebody else's too. */
+function heldLock(fs: FileSystem, fd: number | null, locks: readonly RootLock[]): RootLock {
   let released = false
   return {
     release() {
@@ -134,7 +137,7 @@ function heldLock(fs: FileSystem, fd: number, locks: readonly RootLock[]): RootL
       released = true
       try {
         // So that the next owner is not mistaken for this one before it has written its own.
-        fs.truncate(fd, 0)
+        if (fd !== null) fs.truncate(fd, 0)
       } catch {
         // Only the message of a refused store would tell.
       }

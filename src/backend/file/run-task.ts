@@ -1,9 +1,8 @@
 /** What a worker does with a task. Synchronous, and the same in a worker's thread and in a test's. */
-import { errorCode, syncDirectory, type FileSystem } from './file-system.js'
+import type { FileSystem } from './file-system.js'
 import { scanJournal } from './journal-scan.js'
-import { parentOf } from './layout.js'
-import { prepareSegment } from './segment.js'
-import type { SegmentAnswer, Task, TaskAnswers } from './tasks.js'
+import { prepareSegment, removeSegments } from './segment.js'
+import type { Task, TaskAnswers } from './tasks.js'
 import { listNamespaces, readEntries, readHeads, scanNamespace } from './tree-reader.js'
 import { materialize } from './tree-writer.js'
 
@@ -18,12 +17,7 @@ const RUNNERS: Runners = {
   'scan-namespace': scanNamespace,
   'list-namespaces': listNamespaces,
   'prepare-segment': prepareSegment,
-  'remove-segments': (fs, { paths }) =>
-    segmentAnswer(() => {
-      for (const path of paths) if (fs.lstat(path) !== null) fs.unlink(path)
-      const first = paths[0]
-      if (first !== undefined) syncDirectory(fs, parentOf(first))
-    }),
+  'remove-segments': removeSegments,
   'scan-journal': scanJournal,
 }
 
@@ -32,13 +26,4 @@ export function runTask<K extends Task['kind']>(
   task: Extract<Task, { kind: K }>,
 ): TaskAnswers[K] {
   return RUNNERS[task.kind](fs, task)
-}
-
-function segmentAnswer(act: () => void): SegmentAnswer {
-  try {
-    act()
-    return { failure: null }
-  } catch (error) {
-    return { failure: { code: errorCode(error), message: String(error) } }
-  }
 }

@@ -4,10 +4,11 @@
  * enough. Zeros are written, not only reserved: blocks that were never written would make the file system note each
  * first write in its own journal.
  */
-import { errorCode, syncDirectory, writeFully, type FileSystem } from './file-system.js'
+import { Directories } from './directories.js'
+import { errorCode, syncDirectory, systemError, writeFully, type FileSystem } from './file-system.js'
 import { FRAME_ALIGNMENT } from './frame.js'
 import { parentOf } from './layout.js'
-import type { PrepareSegmentTask, TaskAnswers } from './tasks.js'
+import type { PrepareSegmentTask, RemoveSegmentsTask, SegmentAnswer } from './tasks.js'
 
 const MIB = 1024 * 1024
 export const FIRST_SEGMENT_BYTES = 4 * MIB
@@ -37,36 +38,69 @@ export function isSegmentSize(bytes: number): boolean {
   )
 }
 
+/** Ids are counted up from 1; none of ours comes near it. */
+const ID_MAX = 2 ** 48
+
 /** The id of a segment from its file name, or null if it is not one's name. */
 export function parseSegmentName(name: string): number | null {
   if (!NAME.test(name)) return null
   const id = Number.parseInt(name, 16)
-  return Number.isSafeInteger(id) ? id : null
+  return id <= ID_MAX ? id : null
 }
 
 /** The segments in a directory, by id; none if the directory is missing. */
 export function listSegments(fs: FileSystem, directory: string): SegmentFile[] {
-  const segments: SegmentFile[] = []
-  for (const entry of listIfPresent(fs, directory)) {
-    const id = entry.kind === 'file' ? parseSegmentName(entry.name) : null
-    if (id !== null) segments.push({ id, path: segmentPath(directory, id) })
+  return listSegmentNames(fs, directory).flatMap(({ id, path, isFile }) => (isFile ? [{ id, path }] : []))
+}
+
+/** What has the name of a segment, by id, whatever it is. */
+export function listSegmentNames(
+  fs: FileSystem,
+  directory: string,
+): (SegmentFile & { readonly isFile: boolean })[] {
+  const segments: (SegmentFile & { readonly isFile: boolean })[] = []
+  for (const { name, kind } of listIfPresent(fs, directory)) {
+    const id = parseSegmentName(name)
+    if (id !== null) segments.push({ id, path: segmentPath(directory, id), isFile: kind === 'file' })
   }
   return segments.sort((a, b) => a.id - b.id)
 }
 
 /** A failed one leaves no file, so that a full disk does not get fuller. */
-export function prepareSegment(fs: FileSystem, task: PrepareSegmentTask): TaskAnswers['prepare-segment'] {
+export function prepareSegment(fs: FileSystem, task: PrepareSegmentTask): SegmentAnswer {
   try {
+    requireOwnDirectory(fs, parentOf(task.path))
     // What a crash left of an earlier attempt may be shorter, or not be durable.
     removeIfPresent(fs, task.path)
     writeZeros(fs, task)
     syncDirectory(fs, parentOf(task.path))
     return { failure: null }
   } catch (error) {
-    tryToRemove(fs, task.path)
+    if (errorCode(error) !== 'ENOTDIR') tryToRemove(fs, task.path)
     const message = `The journal could not be given another segment (${task.path}): ${String(error)}`
     return { failure: { code: errorCode(error), message } }
   }
+}
+
+/** Deletes segments that are not needed, and makes that durable. */
+export function removeSegments(fs: FileSystem, { paths }: RemoveSegmentsTask): SegmentAnswer {
+  const [first] = paths
+  if (first === undefined) return { failure: null }
+  try {
+    requireOwnDirectory(fs, parentOf(first))
+    for (const path of paths) removeIfPresent(fs, path)
+    syncDirectory(fs, parentOf(first))
+    return { failure: null }
+  } catch (error) {
+    return { failure: { code: errorCode(error), message: String(error) } }
+  }
+}
+
+/** Somebody may have put a symlink in the place of the journal's directory, or of the store's that it lies in. */
+function requireOwnDirectory(fs: FileSystem, directory: string): void {
+  const root = parentOf(parentOf(directory))
+  if (new Directories(fs, root).isReal(directory)) return
+  throw systemError('ENOTDIR', `the journal's directory is not where it was: ${directory}`)
 }
 
 function writeZeros(fs: FileSystem, { path, bytes, fileMode }: PrepareSegmentTask): void {

@@ -1,4 +1,4 @@
-import { truncateSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { findEarlierSegments } from '../../../src/backend/file/earlier-segments.js'
 import { nodeFileSystem } from '../../../src/backend/file/file-system.js'
@@ -42,4 +42,19 @@ test('a new journal begins with the first id', () => {
     unneeded: [],
     nextId: 1,
   })
+})
+
+test('one that has other names too is not written to: it is somebody else’s as well', () => {
+  const directory = directoryWith(SEGMENT_BYTES, SEGMENT_BYTES)
+  linkSync(segmentPath(directory, 1), `${directory}/elsewhere`)
+  expect(findEarlierSegments(nodeFileSystem, directory, true)).toMatchObject({
+    reusable: [{ id: 2 }],
+    unneeded: [segmentPath(directory, 1)],
+  })
+})
+
+test('a new segment gets no name that is taken by something else', () => {
+  const directory = directoryWith(SEGMENT_BYTES)
+  mkdirSync(segmentPath(directory, 7))
+  expect(findEarlierSegments(nodeFileSystem, directory, true)).toMatchObject({ unneeded: [], nextId: 8 })
 })

@@ -116,6 +116,7 @@ describe('looking', () => {
       ino: stats.ino,
       mode: stats.mode,
       uid: stats.uid,
+      links: stats.nlink,
     })
   })
 

@@ -71,7 +71,7 @@ export class MemoryFiles implements FileSystem {
 
   #stat(path: string): ReturnType<FileSystem['stat']> {
     const { length: size } = this.#called('stat', path)
-    return { kind: 'file', size, mtimeMs: 0, dev: 1, ino: 1, mode: 0o600, uid: 0 }
+    return { kind: 'file', size, mtimeMs: 0, dev: 1, ino: 1, mode: 0o600, uid: 0, links: 1 }
   }
 
   #called(call: string, path: string): Buffer {
