@@ -70,6 +70,17 @@ export class BatchReader {
     throw new MalformedBatch('a text or nothing is missing')
   }
 
+  /**
+   * A text that names are compared with, or nothing. No name is longer than `lengthMax`, so what follows makes no difference;
+   * it is cut off, as whoever keeps the text would keep it too.
+   */
+  comparedText(lengthMax: number): string | undefined {
+    const text = this.optionalText()
+    if (text === undefined || text.length <= lengthMax) return text
+    // A slice alone would keep the whole text in memory.
+    return Buffer.from(text.slice(0, lengthMax + 1), 'utf16le').toString('utf16le')
+  }
+
   optionalInteger(min: number): number | undefined {
     if (this.#list[this.#next] !== undefined) return this.integer(min, Number.MAX_SAFE_INTEGER)
     this.next()

@@ -5,6 +5,7 @@
 import type { Page } from '../api.js'
 import { Request, type RequestAnswer, type RequestBody } from '../coordinator/request.js'
 import type { EventType } from '../event-bus.js'
+import { NAMESPACE_BYTES_MAX } from '../limits.js'
 import { validateNamespace } from '../namespace.js'
 import { pageOf } from '../page.js'
 import { MalformedBatch, type BatchReader } from './batch-reader.js'
@@ -191,7 +192,7 @@ export class HostCalls {
   #list(reader: BatchReader): void {
     const id = this.#begin(reader)
     const namespace = reader.text()
-    const page = readPage(reader)
+    const page = readPage(reader, this.#context.coordinator.limits.keyBytesMax)
     const make = (): Promise<string[]> => this.#context.coordinator.list(namespace, page, undefined)
     this.#try(id, () => {
       this.#checkNamespace(namespace)
@@ -201,7 +202,7 @@ export class HostCalls {
 
   #namespaces(reader: BatchReader): void {
     const id = this.#begin(reader)
-    const page = readPage(reader)
+    const page = readPage(reader, NAMESPACE_BYTES_MAX)
     const make = async (): Promise<string[]> => {
       const names = await this.#context.coordinator.namespaces(undefined, undefined)
       return pageOf(
@@ -237,7 +238,7 @@ export class HostCalls {
   #watch(reader: BatchReader): void {
     const id = this.#id(reader)
     const namespace = reader.text()
-    const prefix = reader.optionalText()
+    const prefix = reader.comparedText(this.#context.coordinator.limits.keyBytesMax)
     const afterRevision = reader.optionalInteger(0)
     const initial = reader.flag()
     try {
@@ -256,7 +257,7 @@ export class HostCalls {
 
   #events(reader: BatchReader): void {
     const type = reader.text() as EventType
-    const namespace = reader.optionalText()
+    const namespace = reader.comparedText(NAMESPACE_BYTES_MAX)
     const isOn = reader.flag()
     if (!SENT_EVENTS.includes(type)) throw new MalformedBatch('there is no such event')
     if (this.#parts.events.subscribe(type, namespace, isOn)) return
@@ -322,9 +323,9 @@ export class HostCalls {
   }
 }
 
-function readPage(reader: BatchReader): Page {
-  const prefix = reader.optionalText()
-  const after = reader.optionalText()
+function readPage(reader: BatchReader, nameLengthMax: number): Page {
+  const prefix = reader.comparedText(nameLengthMax)
+  const after = reader.comparedText(nameLengthMax)
   const limit = reader.optionalInteger(1)
   return { prefix, after, limit, reverse: reader.flag() }
 }

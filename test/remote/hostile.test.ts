@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { collect } from '../../src/contract/observe.js'
 import { connectStore } from '../../src/remote/connect.js'
 import { ANSWER, CALL, LARGE_BYTES } from '../../src/remote/wire.js'
+import { collectGarbage } from '../helpers/collect-garbage.js'
 import { hosted, until, type Hosted } from './hosted.js'
 import { errorOf, RawPort } from './raw-port.js'
 
@@ -11,6 +12,11 @@ const TERMS = [CALL.TERMS, 0, ...NOBODY, 'ignore', 'lost-update', 'journal', fal
 
 function write(id: number, namespace: string, key: string, size = 0): unknown[] {
   return [...[CALL.CHANGE, id, namespace, 0, true, 1], ...[true, key, size, undefined, undefined]]
+}
+
+async function heapUsed(): Promise<number> {
+  await collectGarbage()
+  return process.memoryUsage().heapUsed
 }
 
 /** Another connection, which has to go on as if nothing had happened. */
@@ -303,6 +309,39 @@ describe('a hostile batch', () => {
       ...[ANSWER.FAILED, 2, { kind: 'range' }],
     ])
     expect(await session.list()).toEqual([])
+  })
+
+  test('with texts longer than any name takes no memory for them, and gets the answer that they deserve', async () => {
+    const host = await hosted()
+    const session = await host.store.init('n')
+    await session.write('k', '')
+    const raw = new RawPort(host.store.createPort())
+    const before = await heapUsed()
+    const size = 1_000_000
+    const large = (index: number): string => String.fromCharCode(index) + 'x'.repeat(size)
+    for (let index = 1; index <= 100; index++) {
+      await raw.calls([CALL.WATCH, index, 'n', large(97 + (index % 26)), undefined, true])
+      await raw.calls([CALL.EVENTS, 'change', large(index), true])
+    }
+    expect(host.ports.counts.watches).toBe(100)
+    expect((await heapUsed()) - before).toBeLessThan(20 * size)
+    const lists: unknown[][] = [
+      [large(107), undefined, []],
+      [undefined, large(106), ['k']],
+      [undefined, `k${large(0)}`, []],
+    ]
+    raw.messages.length = 0
+    for (const [index, [prefix, after, names]] of lists.entries()) {
+      await raw.calls([CALL.LIST, 1000 + index, 'n', prefix, after, undefined, false])
+      const answered = (): unknown[] =>
+        raw.messages.flatMap(
+          (message) =>
+            (message as { argumentList?: [{ value: [unknown[]] }] }).argumentList?.[0].value[0] ?? [],
+        )
+      await until(() => answered().includes(1000 + index))
+      const list = answered()
+      expect(list[list.indexOf(1000 + index) + 1]).toEqual(names)
+    }
   })
 
   test("does not reach what belongs to another connection: its calls, turns and watches have other connections' ids", async () => {
