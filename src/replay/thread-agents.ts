@@ -42,6 +42,8 @@ export class ThreadAgents implements Agents {
 class Thread {
   readonly #worker: Worker
   readonly #waiting = new Map<number, Waiting>()
+  /** Why it has ended, if it has. */
+  #failure: Error | null = null
   #nextId = 0
 
   constructor(store: Store) {
@@ -58,6 +60,7 @@ class Thread {
   batch(author: string, namespace: string, operations: readonly Operation[]): Promise<BatchResults> {
     const message: ToThread = { id: this.#nextId++, author, namespace, operations }
     return new Promise((resolve, reject) => {
+      if (this.#failure !== null) throw this.#failure
       this.#waiting.set(message.id, { resolve, reject })
       this.#worker.postMessage(message)
     })
@@ -75,7 +78,8 @@ class Thread {
   }
 
   #fail(error: Error): void {
-    for (const waiting of this.#waiting.values()) waiting.reject(error)
+    this.#failure ??= error
+    for (const waiting of this.#waiting.values()) waiting.reject(this.#failure)
     this.#waiting.clear()
   }
 }

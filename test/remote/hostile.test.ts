@@ -1,3 +1,4 @@
+import { createSecretKey } from 'node:crypto'
 import { MessageChannel } from 'node:worker_threads'
 import { afterEach, describe, expect, test } from 'vitest'
 import { collect } from '../../src/contract/observe.js'
@@ -233,6 +234,47 @@ describe('a hostile batch', () => {
       await stillWorks()
     })
   }
+
+  test('with odd objects in every place gets an error and harms nothing', async () => {
+    const host = await hosted()
+    const stillWorks = await bystander(host)
+    const odd = (): unknown[] => [
+      new Error('odd'),
+      new Map([['byteLength', 8]]),
+      /odd/,
+      10n ** 100n,
+      new Date(NaN),
+      new Blob(['odd']),
+      createSecretKey(Buffer.alloc(16)),
+      new SharedArrayBuffer(LARGE_BYTES),
+      Reflect.construct(ArrayBuffer, [LARGE_BYTES, { maxByteLength: LARGE_BYTES * 2 }]),
+      new DataView(new ArrayBuffer(8)),
+      Object.assign([], { length: 2 ** 32 - 1 }),
+      { __proto__: null, length: 1, 0: CALL.HELLO },
+      JSON.parse('{"__proto__": {"polluted": true}, "constructor": {"prototype": {"polluted": true}}}'),
+    ]
+    const large = [...TERMS, CALL.CHANGE, 1, 'n', 0, true, 1, true, 'k', LARGE_BYTES, null, null]
+    const small = [...TERMS, CALL.CHANGE, 1, 'n', 0, true, 1, true, 'k', 8, null, null]
+    for (const index of odd().keys()) {
+      const raw = new RawPort(host.store.createPort())
+      const one = (): unknown => odd()[index]
+      const answers = await Promise.all([
+        raw.apply(one()),
+        raw.apply([one(), null, [], []]),
+        raw.apply([[one()], null, [], []]),
+        raw.apply([[CALL.READ, 1, one(), 'k'], null, [], []]),
+        raw.apply([[CALL.TERMS, 0, one()], null, [], []]),
+        raw.apply([small, one(), [], []]),
+        raw.apply([large, null, [one()], []]),
+        raw.apply([large, null, one(), []]),
+        raw.apply([[CALL.PORT, 'token', one(), false, ...NOBODY], null, [], one()]),
+      ])
+      for (const answer of answers) expect(errorOf(answer)?.name, `object ${index}`).toMatch(/Error/)
+      expect(raw.isClosed).toBe(false)
+      raw.port.close()
+    }
+    await stillWorks()
+  })
 
   test('with values that the library would refuse is refused call by call', async () => {
     const { store } = await hosted()
