@@ -22,7 +22,7 @@ interface Options {
   readonly burst?: number
   readonly flushDelayMs?: readonly number[]
   readonly root: string
-  readonly results: string
+  readonly results?: string
   readonly seed: number
   readonly resume?: true
   readonly rivals: boolean
@@ -46,7 +46,10 @@ const program = new Command('bench')
     numbers,
   )
   .option('--root <dir>', 'the disk to measure', fileURLToPath(new URL('data', import.meta.url)))
-  .option('--results <dir>', 'where results and report go', RESULTS)
+  .option(
+    '--results <dir>',
+    'where results and report go (default: benchmarks/results, if the profile is full)',
+  )
   .option('--seed <n>', 'decides the order of the runs (default: random)', positive, randomInt(1, 2 ** 31))
   .option('--resume', 'leave out what has results of this commit, profile and number of repetitions')
   .option('--no-rivals', 'install and measure no rivals')
@@ -74,9 +77,11 @@ function positive(text: string): number {
 
 async function main(): Promise<void> {
   const options = program.parse().opts<Options>()
-  const { results, report, rivals, reportOnly, root, seed } = options
+  const { report, rivals, reportOnly, root, seed } = options
+  const profile = profileOf(options)
+  const results = options.results ?? resultsOf(profile)
   const selection: Selection = {
-    profile: profileOf(options),
+    profile,
     repetitions: options.repetitions,
     only: options.only,
     contestants: options.contestants,
@@ -100,9 +105,16 @@ async function main(): Promise<void> {
     })
     if (failures > 0) process.exitCode = 1
   }
-  if (!report) return
-  install('plots')
-  await makeReport(results)
+  if (report) {
+    install('plots')
+    await makeReport(results)
+  }
+  process.stderr.write(`results: ${results}\n`)
+}
+
+/** A first look does not overwrite the results that are kept. */
+function resultsOf({ name }: Profile): string {
+  return name === 'full' ? RESULTS : fileURLToPath(new URL(`results-${name}/`, import.meta.url))
 }
 
 function profileOf({ profile, quick, repetitions, seconds, burst }: Options): Profile {

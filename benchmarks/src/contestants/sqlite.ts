@@ -50,6 +50,7 @@ export const sqliteOurWork: Contestant = {
   open: (folder, settings) => openBatched(folder, settings, putWithWriter),
 }
 
+/** SQLite's documentation advises against WITHOUT ROWID for rows of more than a twentieth of a page, which all are here. */
 async function openDatabase(folder: string): Promise<Database> {
   const { default: open } = await loadFrom<{ default: new (path: string) => Database }>(
     'rivals',
@@ -59,7 +60,7 @@ async function openDatabase(folder: string): Promise<Database> {
   database.pragma('journal_mode = WAL')
   database.pragma('synchronous = FULL')
   database.exec(
-    'CREATE TABLE IF NOT EXISTS entry (key TEXT PRIMARY KEY, value BLOB, writer TEXT, revision INTEGER) WITHOUT ROWID',
+    'CREATE TABLE IF NOT EXISTS entry (key TEXT PRIMARY KEY, value BLOB, writer TEXT, revision INTEGER)',
   )
   return database
 }
