@@ -24,7 +24,10 @@ export interface Limits {
   readonly spaceWaitMs: number
   /** Values kept in memory. */
   readonly cacheBytesMax: number
-  /** Names and heads kept in memory of namespaces that are not in use. */
+  /**
+   * Names and heads kept in memory of namespaces that are not in use; about 80 bytes and its length a name. The one used
+   * last stays; more of them than fit are loaded again whenever they are used in turn.
+   */
   readonly headBytesMax: number
   /** Items in the buffer of an event or watch iterator. */
   readonly eventBufferMax: number

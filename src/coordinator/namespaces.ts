@@ -17,6 +17,8 @@ export class Namespaces {
   readonly #values: BoundedCache<KeyState>
   readonly #heads: BoundedCache<KeyState>
   readonly #namespaces: BoundedCache<NamespaceState>
+  /** The last one that was asked for. */
+  #last: NamespaceState | null = null
   #foldName: ((name: string) => string) | null = null
   /** The highest revision that is known of. */
   #revision = 0
@@ -54,6 +56,7 @@ export class Namespaces {
       this.#namespaces.set(state.inCache, NAMESPACE_BYTES)
     }
     state.inCache.used = true
+    this.#last = state
     return state
   }
 
@@ -196,6 +199,8 @@ export class Namespaces {
   }
 
   #release(state: NamespaceState): boolean {
+    // One that is larger than the bound would otherwise be loaded anew for every call.
+    if (state === this.#last) return false
     if (state.users > 0 || state.load.status === 'loading' || this.#isInUse(state)) return false
     for (const key of state.keys.values()) if (key.pins > 0 || key.foundRevision) return false
     for (const key of state.keys.values()) {

@@ -197,14 +197,30 @@ describe('I9: memory', () => {
     expect(left.length).toBeLessThan(4)
   })
 
+  test('the one that was used last stays, also if it is larger than the bound: the next call would load it again', async () => {
+    const made = given(
+      { headBytesMax: 1 },
+      { large: Array.from({ length: 1000 }, (_, index) => `k${index}`) },
+    )
+    for (let call = 0; call < 10; call++) {
+      await loaded(made, 'large')
+      trim(made.namespaces)
+    }
+    expect(made.loads).toEqual(['large'])
+    await loaded(made, 'other')
+    trim(made.namespaces)
+    expect(made.namespaces.find('large')).toBeUndefined()
+  })
+
   test('one that is used, watched or written to stays', async () => {
     const made = given({ headBytesMax: 1 }, { n: ['a'] })
-    const [watched, written, pinned, free] = [
+    const [free, watched, written, pinned] = [
+      await loaded(made, 'free'),
       await loaded(made, 'watched'),
       await loaded(made, 'written'),
       await loaded(made, 'pinned'),
-      await loaded(made, 'free'),
     ]
+    await loaded(made, 'last')
     watched.users++
     made.inUse.add(written)
     pinned.key('k').pins++
