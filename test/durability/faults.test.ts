@@ -9,7 +9,7 @@ import { AgentStateError } from '../../src/errors.js'
 import { checkAfterCrash } from './support/check-root.js'
 import { checkStore } from './support/check-store.js'
 import { DiskState, EXTREMES } from './support/disk/disk-state.js'
-import { codesOf, Faults, faultyDisk, type Fault } from './support/disk/faulty-disk.js'
+import { codesOf, Faults, faultyDisk, Flaky, type Fault } from './support/disk/faulty-disk.js'
 import { Machine } from './support/disk/machine.js'
 import { execute, witnessOf } from './support/execute.js'
 import { History } from './support/history.js'
@@ -34,20 +34,43 @@ const TRUE_CODES = [
 const ORDINARY_CODES = ['KEY_BLOCKED', 'NAMESPACE_NOT_FOUND']
 const OPENING_CODES = ['ROOT_UNUSABLE', 'READ_FAILED', 'NO_SPACE', 'STORE_FAILED']
 
-/** How the first life of a root went, in which the fault was. */
+/** What a life of a root begins with. */
+interface Beginning {
+  readonly state: DiskState
+  readonly history: (clock: () => number) => History
+}
+
+const NEW_ROOT: Beginning = { state: new DiskState(), history: (clock) => new History(clock) }
+
+/** How the life of a root went, in which the fault was. */
 interface Outcome {
   readonly machine: Machine
   readonly faults: Faults
   readonly history: History
 }
 
-async function liveWithFault(random: Random, steps: readonly Step[], fault: Fault | null): Promise<Outcome> {
+async function liveWithFault(
+  random: Random,
+  steps: readonly Step[],
+  fault: Fault | null,
+  { state, history: historyOf }: Beginning = NEW_ROOT,
+): Promise<Outcome> {
   const faults = new Faults(fault)
-  const machine = new Machine(new DiskState(), random, (disk) => faultyDisk(disk, faults))
-  const history = new History(() => machine.recording.length)
+  const died = new Set<number>()
+  const machine = new Machine(state.copy(), random, (disk) => faultyDisk(disk, faults, died))
+  machine.hasDied = (task) => died.has(task)
+  const history = historyOf(() => machine.recording.length)
   await machine.run(async () => {
     const opened = await openInSpite(machine, fault)
-    if (opened !== null) await workInSpite(opened, steps, history, random.chance(0.5) ? faults : null)
+    if (opened === null) return
+    faults.isPaused = true
+    await checkStore(opened.store, history)
+    faults.isPaused = false
+    const repairs = (): void => {
+      faults.repair()
+      machine.disk.state.evict(random)
+    }
+    await workInSpite(opened, steps, history, random.chance(0.5) ? repairs : null)
   })
   expect(machine.disk.openCount, 'file descriptors left open').toBe(0)
   return { machine, faults, history }
@@ -68,7 +91,7 @@ async function workInSpite(
   { store }: WatchedStore,
   steps: readonly Step[],
   history: History,
-  repairs: Faults | null,
+  repairs: (() => void) | null,
 ): Promise<void> {
   const failures: unknown[] = []
   await execute(
@@ -78,7 +101,7 @@ async function workInSpite(
   )
   for (const error of failures) expectTrue(error, [...TRUE_CODES, ...ORDINARY_CODES])
   if (repairs !== null) {
-    repairs.repair()
+    repairs()
     await checkReads(store, history)
   }
   try {
@@ -102,10 +125,14 @@ function expectTrue(error: unknown, codes: readonly string[]): void {
   })
 }
 
-/** What the next process finds, and what a power cut may leave to it. */
-async function checkAfterwards({ machine, history }: Outcome, random: Random): Promise<void> {
+/** What the next process finds, also when the system has dropped what it could not write, and after a power cut. */
+async function checkAfterwards(
+  { machine, history }: Pick<Outcome, 'machine' | 'history'>,
+  random: Random,
+): Promise<void> {
   for (const survival of [null, random.pick(EXTREMES)]) {
     const state = machine.disk.state.copy()
+    if (random.chance(0.5)) state.evict(random)
     const next = new Machine(survival === null ? state : state.cutPower(random, survival), random)
     const root = { readTree: () => next.readTree(), open: () => next.open() }
     // A write that got only half into the tree, and was then superseded, leaves a content that nothing explains any more.
@@ -114,9 +141,14 @@ async function checkAfterwards({ machine, history }: Outcome, random: Random): P
   }
 }
 
-async function tryFault(random: Random, steps: readonly Step[], fault: Fault): Promise<boolean> {
+async function tryFault(
+  random: Random,
+  steps: readonly Step[],
+  fault: Fault,
+  beginning: Beginning,
+): Promise<boolean> {
   try {
-    const outcome = await liveWithFault(random, steps, fault)
+    const outcome = await liveWithFault(random, steps, fault, beginning)
     await checkAfterwards(outcome, random)
     return outcome.faults.failed > 0
   } catch (error) {
@@ -126,33 +158,55 @@ async function tryFault(random: Random, steps: readonly Step[], fault: Fault): P
   }
 }
 
-function faultsFor(random: Random, counts: ReadonlyMap<string, number>): Fault[] {
+function faultsFor(
+  random: Random,
+  counts: ReadonlyMap<string, number>,
+  codesFor: (call: string) => readonly string[],
+): Fault[] {
   return [...counts].flatMap(([call, total]) => {
-    const codes = codesOf(call)
+    const codes = codesFor(call)
     return (isLong ? codes : [random.pick(codes)]).flatMap((code) =>
       [false, true].map((forEver): Fault => ({ call, count: random.between(1, total), forEver, code })),
     )
   })
 }
 
+interface Trials {
+  readonly random: Random
+  readonly steps: readonly Step[]
+  /** Calls that are not tried (again). */
+  readonly tried: Set<string>
+  readonly beginning?: Beginning
+  readonly codesFor?: (call: string) => readonly string[]
+  /** At least so many of the faults have to happen. */
+  readonly reachedShare?: number
+}
+
 /** Tries every call that the steps make, except those that were tried already. */
-async function tryAll(random: Random, steps: readonly Step[], tried: Set<string>): Promise<void> {
-  const { faults } = await liveWithFault(random.fork('life'), steps, null)
+async function tryAll({
+  random,
+  steps,
+  tried,
+  beginning = NEW_ROOT,
+  codesFor = codesOf,
+  reachedShare = 0.6,
+}: Trials): Promise<void> {
+  const { faults } = await liveWithFault(random.fork('life'), steps, null, beginning)
   const counts = new Map([...faults.counts].filter(([call]) => !tried.has(call)))
   for (const call of counts.keys()) tried.add(call)
   const problems: string[] = []
   let reached = 0
-  const plans = faultsFor(random, counts)
+  const plans = faultsFor(random, counts, codesFor)
   for (const fault of plans) {
     try {
       // The same random numbers as without the fault, so that the same calls are made up to it.
-      if (await tryFault(random.fork('life'), steps, fault)) reached++
+      if (await tryFault(random.fork('life'), steps, fault, beginning)) reached++
     } catch (error) {
       problems.push(error instanceof Error ? error.message : String(error))
     }
   }
   expect(problems).toEqual([])
-  expect(reached, 'most of the faults happened').toBeGreaterThan(plans.length * 0.6)
+  expect(reached, 'most of the faults happened').toBeGreaterThan(plans.length * reachedShare)
 }
 
 test('whatever call fails, once or for ever: answers are true, nothing acknowledged is lost (I1, I4, I8, I11)', () =>
@@ -160,10 +214,97 @@ test('whatever call fails, once or for ever: answers are true, nothing acknowled
     const random = new Random(seed)
     const tried = new Set<string>()
     const some = randomWorkload(random, { steps: 25, namespaces: 2, largeShare: 0 })
-    await tryAll(random, [...orderlyWorkload('clerk', 0), ...some], tried)
+    await tryAll({ random, steps: [...orderlyWorkload('clerk', 0), ...some], tried })
     // What is only done when segments are full.
-    await tryAll(random, orderlyWorkload('clerk'), tried)
+    await tryAll({ random, steps: orderlyWorkload('clerk'), tried })
     expect([...tried]).toEqual(
       expect.arrayContaining(['unlink segment', 'rename metadata', 'writeAsync segment']),
     )
   }))
+
+/** A root that was left in the middle of its work: by a kill, or by a power cut. */
+async function leftInTheMiddle(random: Random, steps: readonly Step[]): Promise<Beginning> {
+  const { machine, history } = await liveWithFault(random, steps, null)
+  const moment = random.between(Math.floor(machine.recording.length / 2), machine.recording.length)
+  const left = machine.recording.stateAt(moment, random)
+  const state = random.chance(0.5) ? left : left.cutPower(random, random.pick(EXTREMES))
+  return { state, history: (clock) => history.fork(clock, moment) }
+}
+
+test('the same holds while a crash is recovered from, whose recovery it cuts off or not (I1, I2, I4, I8)', () =>
+  forSeeds('faults while recovering', async (seed) => {
+    const random = new Random(seed)
+    const tried = new Set<string>()
+    for (let round = 0; round < (isLong ? 6 : 1); round++) {
+      const before = randomWorkload(random, { steps: 40, namespaces: 2, largeShare: 0.02 })
+      const beginning = await leftInTheMiddle(random.fork(`before ${round}`), before)
+      const steps = randomWorkload(random, { steps: 8, namespaces: 2, largeShare: 0 }, 1000)
+      await tryAll({ random, steps, tried, beginning, reachedShare: 0.5 })
+    }
+    expect([...tried]).toEqual(
+      expect.arrayContaining(['read segment', 'unlink segment', 'datasync segment', 'rename content']),
+    )
+  }))
+
+test('workers that die at any call, once or again and again, lose nothing and leave nobody waiting (I1, I8, I11)', () =>
+  forSeeds('deaths of workers', async (seed) => {
+    const random = new Random(seed)
+    const tried = new Set<string>()
+    const some = randomWorkload(random, { steps: 25, namespaces: 2, largeShare: 0 })
+    const codesFor = (): readonly string[] => ['DEATH']
+    // Many of the calls are not only made by workers, and some never.
+    const trials = { random, codesFor, reachedShare: 0.3 }
+    await tryAll({ ...trials, steps: [...orderlyWorkload('clerk', 0), ...some], tried })
+    const beginning = await leftInTheMiddle(random.fork('before'), some)
+    await tryAll({ ...trials, steps: orderlyWorkload('clerk', 0), tried: new Set(), beginning })
+  }))
+
+test('a disk of which any call may fail for a while, for any reason: the same, and then all goes on (I1, I4, I8, I11)', () =>
+  forSeeds('a flaky disk', async (seed) => {
+    for (let round = 0; round < (isLong ? 100 : 10); round++) {
+      const random = new Random(seed).fork(`round ${round}`)
+      try {
+        await liveOnFlakyDisk(random)
+      } catch (error) {
+        throw new Error(`round ${round}: ${String(error)}`, { cause: error })
+      }
+    }
+  }))
+
+async function liveOnFlakyDisk(random: Random): Promise<void> {
+  const flaky = new Flaky(random.fork('flaky'), random.pick([0.002, 0.01, 0.05]))
+  flaky.isFlaky = false
+  const machine = new Machine(new DiskState(), random, (disk) => faultyDisk(disk, flaky))
+  const history = new History(() => machine.recording.length)
+  await machine.run(async () => {
+    for (let life = 0; life < 3; life++) {
+      const opened = await openOnFlakyDisk(machine, flaky)
+      await checkStore(opened.store, history)
+      const largeShare = random.pick([0, 0, 0.1])
+      const steps = randomWorkload(random, { steps: 30, namespaces: 2, largeShare }, life * 1000)
+      flaky.isFlaky = true
+      const repairs = (): void => {
+        flaky.isFlaky = false
+        machine.disk.state.evict(random)
+      }
+      await workInSpite(opened, steps, history, random.chance(0.5) ? repairs : null)
+      expect(machine.disk.openCount, 'file descriptors left open').toBe(0)
+    }
+  })
+  await checkAfterwards({ machine, history }, random)
+}
+
+/** After some tries it is not flaky any more. */
+async function openOnFlakyDisk(machine: Machine, flaky: Flaky): Promise<WatchedStore> {
+  for (let tries = 0; ; tries++) {
+    try {
+      const opened = await machine.open()
+      flaky.isFlaky = false
+      return opened
+    } catch (error) {
+      expectTrue(error, OPENING_CODES)
+      expect(machine.disk.openCount, 'file descriptors left open by an opening that failed').toBe(0)
+      flaky.isFlaky = tries < 5
+    }
+  }
+}

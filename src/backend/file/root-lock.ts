@@ -66,16 +66,16 @@ async function tryOnce(
   const fd = openLockFile(fs, path, fileMode)
   const file = await lockOpened(fs, fd, path, mechanisms)
   if (file === null) return readOwner(fs, path)
+  const locks = [file]
   try {
     if (!isStillAt(fs, fd, path)) {
-      file.release()
+      releaseAll(locks)
       return 'replaced'
     }
-    const locks = [file]
     if (directory !== undefined) {
       const above = await lockOpened(fs, fs.open(directory, 'directory'), directory, mechanisms)
       if (above === null) {
-        file.release()
+        releaseAll(locks)
         return readOwner(fs, path)
       }
       locks.push(above)
@@ -84,9 +84,13 @@ async function tryOnce(
     if (isOurs) writeOwner(fs, fd)
     return heldLock(fs, isOurs ? fd : null, locks)
   } catch (error) {
-    file.release()
+    releaseAll(locks)
     throw error
   }
+}
+
+function releaseAll(locks: readonly RootLock[]): void {
+  for (const lock of locks) lock.release()
 }
 
 /** Null if somebody else has the lock. Releasing it closes what was opened; otherwise it is closed at once. */
@@ -141,7 +145,7 @@ function heldLock(fs: FileSystem, fd: number | null, locks: readonly RootLock[])
       } catch {
         // Only the message of a refused store would tell.
       }
-      for (const lock of locks) lock.release()
+      releaseAll(locks)
     },
   }
 }

@@ -9,7 +9,8 @@
  *   found under both names, or under none; what was unlinked may come back; a new directory may be missing, with all in it.
  * - A sync of a file says nothing of its entry, and a sync of a directory nothing of the files in it.
  * - A sync of a file that failed makes nothing certain, and a later one that succeeds makes nothing of what was written
- *   before certain either (as ext4 and xfs behave).
+ *   before certain either (as ext4 and xfs behave). It stays visible until the system drops it from memory (`evict`); then
+ *   each sector is found as it was before or as it was written.
  */
 import type { Random } from '../random.js'
 import { Content, isZero } from './content.js'
@@ -132,6 +133,13 @@ export class DiskState {
     copy.#nextInode = this.#nextInode
     for (const [inode, node] of this.#nodes) copy.#nodes.set(inode, copyNode(node))
     return copy
+  }
+
+  /** What could not be synced is dropped from memory: from now on everybody sees what the disk has of it. */
+  evict(random: Random): void {
+    for (const node of this.#nodes.values()) {
+      if (node.kind === 'file' && node.doomed.length > 0) evictFile(node, random)
+    }
   }
 
   /** One of the states that may be found after a power cut. In it everything is certain. */
@@ -329,6 +337,27 @@ function survivingFile(
   content.resize(size)
   if (survival.staleBytes) fillWithStaleBytes(content, file.durable.content.size, written, random, stale)
   return { ...emptyFile(), content, mtimeMs, durable: { content: content.copy(), mtimeMs } }
+}
+
+/** Size and time are not part of what is dropped. */
+function evictFile(file: FileNode, random: Random): void {
+  const kept = random.pick([0, 0.5, 1])
+  const content = file.durable.content.copy()
+  let { mtimeMs } = file.durable
+  for (const op of file.doomed.splice(0)) {
+    if (op.kind === 'write') {
+      content.resize(Math.max(content.size, op.position + op.bytes.length))
+      writeSectors(content, op, (length) => (random.chance(kept) ? length : 0))
+    } else if (op.kind === 'resize') {
+      content.resize(op.size)
+    } else {
+      mtimeMs = op.mtimeMs
+    }
+  }
+  file.durable = { content, mtimeMs }
+  file.content = content.copy()
+  file.mtimeMs = mtimeMs
+  for (const op of file.uncertain) change(file, op)
 }
 
 /** `keeps`: how many bytes of a sector reach the disk. */

@@ -4,6 +4,7 @@
  */
 import { systemError, type FileSystem } from '../../../../src/backend/file/file-system.js'
 import { placeOf } from '../protocol-step.js'
+import type { Random } from '../random.js'
 import { ROOT } from './machine.js'
 import type { SimulatedDisk } from './simulated-disk.js'
 
@@ -13,7 +14,10 @@ export interface Fault {
   /** 1 is the first call. */
   readonly count: number
   readonly forEver: boolean
-  /** A system's error code; `SHORT`: a write takes only a part of the bytes, which is no error. */
+  /**
+   * A system's error code; `SHORT`: a write takes only a part of the bytes, which is no error; `DEATH`: the worker that
+   * makes the call dies before it, so it applies to workers only.
+   */
   readonly code: string
 }
 
@@ -29,6 +33,8 @@ export class Faults implements Trouble {
   failed = 0
   readonly #fault: Fault | null
   #repaired = false
+  /** Nothing fails, and nothing is counted. */
+  isPaused = false
 
   constructor(fault: Fault | null) {
     this.#fault = fault
@@ -41,6 +47,7 @@ export class Faults implements Trouble {
 
   /** Null: the call goes through. */
   next(call: string): string | null {
+    if (this.isPaused) return null
     const count = (this.counts.get(call) ?? 0) + 1
     this.counts.set(call, count)
     const fault = this.#fault
@@ -51,11 +58,22 @@ export class Faults implements Trouble {
   }
 }
 
-export function faultyDisk(disk: SimulatedDisk, faults: Trouble): FileSystem {
+/** `died`: gets the tasks whose workers die; no call of such a task does anything any more. */
+export function faultyDisk(disk: SimulatedDisk, faults: Trouble, died = new Set<number>()): FileSystem {
   const paths = new Map<number, string>()
 
+  function next(call: string): string | null {
+    const { task } = disk
+    if (task !== null && died.has(task)) throw new Error('this worker is dead')
+    const code = faults.next(call)
+    if (code !== 'DEATH') return code
+    if (task === null) return null
+    died.add(task)
+    throw new Error('the worker dies here')
+  }
+
   function check(name: string, path: string): void {
-    const code = faults.next(`${name} ${placeOf(ROOT, path)}`)
+    const code = next(`${name} ${placeOf(ROOT, path)}`)
     if (code !== null && code !== 'SHORT') throw systemError(code, `made to fail: ${name} ${path}`)
   }
 
@@ -82,7 +100,7 @@ export function faultyDisk(disk: SimulatedDisk, faults: Trouble): FileSystem {
   /** How many bytes of a write go through; the error that follows them. */
   function limit(name: string, fd: number, length: number): { bytes: number; error: Error | null } {
     const path = paths.get(fd) ?? ''
-    const code = faults.next(`${name} ${placeOf(ROOT, path)}`)
+    const code = next(`${name} ${placeOf(ROOT, path)}`)
     if (code === null) return { bytes: length, error: null }
     const bytes = code === 'SHORT' ? Math.ceil(length / 2) : Math.floor(length / 2)
     return { bytes, error: code === 'SHORT' ? null : systemError(code, `made to fail: ${name} ${path}`) }
@@ -92,6 +110,7 @@ export function faultyDisk(disk: SimulatedDisk, faults: Trouble): FileSystem {
     try {
       check(name, paths.get(fd) ?? '')
     } catch (error) {
+      if (!('code' in (error as Error))) throw error
       disk.failSync(fd)
       throw error
     }
@@ -147,6 +166,25 @@ export function faultyDisk(disk: SimulatedDisk, faults: Trouble): FileSystem {
       disk.rename(from, to)
     },
     unlink: before('unlink', disk.unlink),
+  }
+}
+
+/** For a time any call may fail, each for a reason of its own. */
+export class Flaky implements Trouble {
+  readonly #random: Random
+  readonly #probability: number
+  isFlaky = true
+  failed = 0
+
+  constructor(random: Random, probability: number) {
+    this.#random = random
+    this.#probability = probability
+  }
+
+  next(call: string): string | null {
+    if (!this.isFlaky || !this.#random.chance(this.#probability)) return null
+    this.failed++
+    return this.#random.pick(codesOf(call))
   }
 }
 

@@ -7,6 +7,7 @@ import type { LockMechanism } from '../../../../src/backend/file/lock-mechanism.
 import { acquireRootLock } from '../../../../src/backend/file/root-lock.js'
 import { runTask } from '../../../../src/backend/file/run-task.js'
 import type { TaskRunner } from '../../../../src/backend/file/task-runner.js'
+import type { Task, TaskAnswers } from '../../../../src/backend/file/tasks.js'
 import type { Limits } from '../../../../src/limits.js'
 import { addToTree, type BareTree } from '../bare-tree.js'
 import { backendOn, openWatched, type WatchedStore } from '../in-thread.js'
@@ -18,6 +19,7 @@ import { SimulatedDisk } from './simulated-disk.js'
 
 /** None of these directories is there at first. */
 export const ROOT = '/srv/agents/state'
+const ATTEMPTS = 3
 const STORE_ID = '0197a1f0-0000-7000-8000-000000000001'
 
 export class Machine {
@@ -27,6 +29,8 @@ export class Machine {
   readonly #fs: FileSystem
   readonly #locked = new Set<number>()
   #tasks = 0
+  /** Whether the worker died that a task was running in: then nobody gets its answer. */
+  hasDied: (task: number) => boolean = () => false
 
   /** `wrap` puts something between the store and the disk. */
   constructor(state: DiskState, random: Random, wrap: (disk: SimulatedDisk) => FileSystem = (disk) => disk) {
@@ -66,25 +70,40 @@ export class Machine {
     return { status: 'locked', release: () => void this.#locked.delete(ino) }
   }
 
+  /** As `WorkerPools`: what failed is tried again, and an error loses everything but its message on the way. */
   #runner(): TaskRunner {
+    const attempt = async <K extends Task['kind']>(
+      task: Extract<Task, { kind: K }>,
+    ): Promise<TaskAnswers[K]> => {
+      const id = this.#tasks++
+      const copy = structuredClone(task)
+      const answer = await this.#simulation.later(() => this.#runTask(id, copy))
+      return this.#simulation.later(() => {
+        this.recording.answered(id)
+        if (this.hasDied(id)) throw new Error('the worker died')
+        return answer
+      })
+    }
     return {
-      run: async (task) => {
-        const id = this.#tasks++
-        const copy = structuredClone(task)
-        const answer = await this.#simulation.later(() => {
-          this.disk.task = id
+      async run(task) {
+        for (let count = 1; ; count++) {
           try {
-            return structuredClone(runTask(this.#fs, copy))
-          } finally {
-            this.disk.task = null
+            return await attempt(task)
+          } catch (error) {
+            if (count === ATTEMPTS) throw error instanceof Error ? new Error(error.message) : error
           }
-        })
-        return this.#simulation.later(() => {
-          this.recording.answered(id)
-          return answer
-        })
+        }
       },
       close: async () => {},
+    }
+  }
+
+  #runTask<K extends Task['kind']>(id: number, task: Extract<Task, { kind: K }>): TaskAnswers[K] {
+    this.disk.task = id
+    try {
+      return structuredClone(runTask(this.#fs, task))
+    } finally {
+      this.disk.task = null
     }
   }
 }
