@@ -24,7 +24,7 @@ import type { MaterializeAnswer, RootContext, TaskFailure } from './tasks.js'
 import { NAMESPACE_ITSELF, TreeWaiters } from './tree-waiters.js'
 
 /** A journal that was not appended to for so long is idle. */
-const QUIET_MS = 2
+const QUIET_MS = 20
 const LAG_MAX_MS = 1000
 /** What is added within so short a time is looked at together. */
 const LOOK_MS = 5

@@ -109,6 +109,8 @@ function writeZeros(fs: FileSystem, { path, bytes, fileMode }: PrepareSegmentTas
     const zeros = Buffer.alloc(Math.min(MIB, bytes))
     for (let position = 0; position < bytes; position += zeros.length) {
       writeFully(fs, fd, zeros.subarray(0, Math.min(zeros.length, bytes - position)), position)
+      // Piece by piece: the journal's own syncs would wait behind one of the whole.
+      fs.datasync(fd)
     }
     fs.sync(fd)
   } finally {
