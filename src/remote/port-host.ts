@@ -9,7 +9,6 @@ import { onAbort } from '../abort.js'
 import type { Coordinator } from '../coordinator/coordinator.js'
 import type { EventBus } from '../event-bus.js'
 import { stateError } from '../errors.js'
-import type { CloseSettings } from '../store-handle.js'
 import { narrowBounds, UNBOUNDED, type Bounds } from './bounds.js'
 import { HostConnection } from './host-connection.js'
 import type { ConnectionRights, Family, HostContext } from './host-context.js'
@@ -111,5 +110,3 @@ export class PortHost {
     return connection
   }
 }
-
-export type { CloseSettings }

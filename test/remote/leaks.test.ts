@@ -18,7 +18,10 @@ async function heapUsed(): Promise<number> {
   return process.memoryUsage().heapUsed
 }
 
-test('10,000 connections that did something leave nothing behind', async () => {
+/** Ten seconds, where nothing else is going on. */
+const HANGS_MS = 600_000
+
+test('10,000 connections that did something leave nothing behind', { timeout: HANGS_MS }, async () => {
   const { store, ports, coordinator } = await hosted({ historyMax: 10 })
   const session = await store.init('n')
   const connection = async (index: number): Promise<void> => {
