@@ -20,7 +20,7 @@ function below(bound) {
 async function open() {
   for (;;) {
     try {
-      return await openStore({ root, workers: 1, ownerWaitMs: below(2) * 20 })
+      return await openStore({ root, workers: 1, ownerWaitMs: below(2) * 20, ownThread: below(4) === 0 })
     } catch (error) {
       if (/** @type {{ code?: string }} */ (error).code !== 'STORE_OWNED') throw error
       say('refused')
