@@ -171,6 +171,7 @@ export class PlannedNames {
   constructor(names: Names) {
     this.#committed = names
     this.#folds = names.folds
+    this.#added = this.#noneAdded()
   }
 
   get count(): number {
@@ -203,7 +204,7 @@ export class PlannedNames {
   clear(): void {
     this.#committed = null
     this.#removed = null
-    this.#added = null
+    this.#added = this.#noneAdded()
   }
 
   /** The key that makes it impossible for `key` to exist as a file, if there is one. */
@@ -226,6 +227,11 @@ export class PlannedNames {
       if (this.has(other) || this.#below(other) > 0) return other
     }
     return null
+  }
+
+  /** Where the medium folds names, these know the store's own name, which no key may have under another spelling. */
+  #noneAdded(): Names | null {
+    return this.#folds === null ? null : new Names([], this.#folds)
   }
 
   /** Committed, and not removed by the plan. */
