@@ -264,6 +264,17 @@ describe('room', () => {
     expect((await append(journal)).segment.id).toBe(2)
   })
 
+  test('a segment that was deleted or replaced meanwhile is given up, and another one is taken', async () => {
+    const { journal, fs } = given([spare(1), spare(2), spare(3)])
+    await journal.start()
+    await append(journal, filling(SEGMENT_BYTES, 0))
+    fs.files.delete(segmentPath(DIRECTORY, 2))
+    fs.files.set(segmentPath(DIRECTORY, 3), Buffer.alloc(4096))
+    expect((await append(journal)).segment.id).toBe(4)
+    expect(fs.files.get(segmentPath(DIRECTORY, 3)), 'it is not written to').toEqual(Buffer.alloc(4096))
+    expect([...fs.opened.values()]).toEqual([segmentPath(DIRECTORY, 4)])
+  })
+
   test('an error when the last segment is closed is none of the next', async () => {
     const { journal, fs } = given([spare(1), spare(2)])
     await journal.start()

@@ -29,6 +29,8 @@ export class Machine {
   readonly #fs: FileSystem
   readonly #locked = new Set<number>()
   #tasks = 0
+  /** What a task waits for before it begins, besides its usual time: its worker hangs in the disk. */
+  tasksHeldUntil: (kind: Task['kind']) => Promise<void> = () => Promise.resolve()
   /** Whether the worker died that a task was running in: then nobody gets its answer. */
   hasDied: (task: number) => boolean = () => false
 
@@ -77,6 +79,7 @@ export class Machine {
     ): Promise<TaskAnswers[K]> => {
       const id = this.#tasks++
       const copy = structuredClone(task)
+      await this.tasksHeldUntil(task.kind)
       const answer = await this.#simulation.later(() => this.#runTask(id, copy))
       return this.#simulation.later(() => {
         this.recording.answered(id)
