@@ -6,11 +6,11 @@ import { appendFileSync } from 'node:fs'
 
 export type Counted =
   | 'random seeds'
-  | 'power cuts and kills simulated'
-  | 'openings recovered and checked'
+  | 'power cuts simulated'
+  | 'kills simulated'
+  | 'states enumerated'
   | 'faults injected'
   | 'processes killed'
-  | 'threads ended or killed'
   | 'histories checked for linearizability'
   | 'calls in these histories'
 

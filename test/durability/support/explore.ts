@@ -4,15 +4,17 @@
  */
 import { expect } from 'vitest'
 import type { Store } from '../../../src/api.js'
+import { countOf } from '../../helpers/tally.js'
 import { checkAfterCrash, openChecked, type RootUnderTest } from './check-root.js'
 import { checkNewRevisions, checkStore } from './check-store.js'
 import { DiskState, EXTREMES, randomSurvival, type Survival } from './disk/disk-state.js'
-import { Machine } from './disk/machine.js'
+import { Machine, ROOT } from './disk/machine.js'
 import type { Recording } from './disk/recording.js'
 import type { SimulatedDisk } from './disk/simulated-disk.js'
 import type { FileSystem } from '../../../src/backend/file/file-system.js'
 import { execute, isOrdinaryRefusal, witnessOf } from './execute.js'
 import { History } from './history.js'
+import { placeOf } from './protocol-step.js'
 import type { Random } from './random.js'
 import type { Step } from './workload.js'
 
@@ -26,8 +28,8 @@ export type Wrap = (disk: SimulatedDisk) => FileSystem
 
 export interface WorkSettings {
   readonly steps: readonly Step[]
-  /** Closes the store at the end; otherwise it is left as it is. */
-  readonly close: boolean
+  /** Closes the store at the end (`unflushed`: the tree is left behind); otherwise it is left as it is. */
+  readonly close: boolean | 'unflushed'
 }
 
 /** A store is opened on a new disk and works; nothing goes wrong. */
@@ -42,7 +44,7 @@ export async function liveAndWork(
   await machine.run(async () => {
     const { store, complaints } = await machine.open()
     await workQuietly(store, steps, history)
-    if (close) await closeStore(store, history)
+    await endWork(store, history, close)
     expect(complaints, 'an undisturbed store has nothing to complain of').toEqual([])
   })
   return { recording, historyAt: (moment) => history.fork(undefined, moment) }
@@ -74,7 +76,7 @@ export function recoverAndWork(
     await checkStore(store, history)
     await checkNewRevisions(store, history)
     await workQuietly(store, steps, history)
-    if (close) await closeStore(store, history)
+    await endWork(store, history, close)
     expect(complaints).toEqual([])
   })
 }
@@ -88,6 +90,7 @@ async function liveAfter(
   const before = life.recording.stateAt(ending.moment, random)
   const state = ending.survival === null ? before : before.cutPower(random, ending.survival)
   const machine = new Machine(state, random)
+  countOf(ending.survival === null ? 'kills simulated' : 'power cuts simulated', 1)
   const { recording } = machine
   const unsettled = life.historyAt(ending.moment)
   const history = unsettled.fork(() => recording.length)
@@ -108,9 +111,10 @@ async function liveAfter(
   }
 }
 
-async function closeStore(store: Store, history: History): Promise<void> {
-  await store.close()
-  history.closed()
+async function endWork(store: Store, history: History, close: WorkSettings['close']): Promise<void> {
+  if (close === false) return
+  await store.close({ flush: close === true })
+  if (close === true) history.closed()
 }
 
 /** No request may be refused but for what it asks for. */
@@ -128,8 +132,8 @@ async function workQuietly(store: Store, steps: readonly Step[], history: Histor
 
 /** What to try of one life; what follows in the list, of each life that begins after its end, and so on. */
 export interface Level {
-  /** How many moments; null: all. */
-  readonly moments: number | null
+  /** How many moments, or which; null: all. */
+  readonly moments: number | readonly number[] | null
   /** What may become of it at each of them; see `Ending`. */
   readonly endings: (random: Random) => readonly (Survival | null)[]
 }
@@ -155,6 +159,35 @@ export async function explore(life: Life, random: Random, levels: readonly Level
   return checked
 }
 
+/**
+ * The moments before and after each step of the protocol that a life took: of its first, its last and some other ones of
+ * each kind.
+ */
+export function momentsOfSteps(life: Life, random: Random, others: number): StepMoments {
+  const found = new Map<string, number[]>()
+  life.recording
+    .steps((path) => placeOf(ROOT, path))
+    .forEach((name, index) => {
+      const indexes = found.get(name)
+      if (indexes === undefined) found.set(name, [index])
+      else indexes.push(index)
+    })
+  const moments = new Set<number>()
+  for (const indexes of found.values()) {
+    const [first, ...rest] = indexes
+    for (const index of [first!, ...rest.slice(-1), ...random.shuffled(rest).slice(0, others)]) {
+      moments.add(index).add(index + 1)
+    }
+  }
+  return { names: [...found.keys()], moments: [...moments].sort((one, two) => one - two) }
+}
+
+export interface StepMoments {
+  /** Such as `worker: rename content`. */
+  readonly names: readonly string[]
+  readonly moments: readonly number[]
+}
+
 /** A moment of a life and what may become of it, at random. */
 export function randomEnding(life: Life, random: Random): Ending {
   return { moment: random.below(life.recording.length + 1), survival: someEndings(1)(random)[0]! }
@@ -168,7 +201,8 @@ async function attempt(life: Life, ending: Ending, random: Random): Promise<Life
   }
 }
 
-function pickMoments(length: number, count: number | null, random: Random): number[] {
+function pickMoments(length: number, count: Level['moments'], random: Random): readonly number[] {
+  if (typeof count === 'object' && count !== null) return count
   const all = Array.from({ length: length + 1 }, (_, moment) => moment)
   if (count === null || count >= all.length) return all
   // The last one is the end of the life itself: whoever closed the store may rely on it.

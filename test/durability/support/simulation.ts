@@ -18,6 +18,8 @@ interface Event {
 
 const realImmediate = globalThis.setImmediate
 const START_MS = 1_795_369_429_000
+/** Nothing that is simulated takes nearly as long, in simulated time. */
+const ENDLESS_MS = 10 * 60_000
 
 export class Simulation {
   readonly #random: Random
@@ -33,7 +35,7 @@ export class Simulation {
   async run<T>(act: () => Promise<T>): Promise<T> {
     const restore = this.#install()
     try {
-      return await this.#until(act())
+      return await this.#until(act(), this.#nowMs + ENDLESS_MS)
     } finally {
       restore()
     }
@@ -58,7 +60,7 @@ export class Simulation {
     return this.#random.next() * (kind < 97 ? 20 : 2000)
   }
 
-  async #until<T>(promise: Promise<T>): Promise<T> {
+  async #until<T>(promise: Promise<T>, endMs: number): Promise<T> {
     let settled = false
     const settle = (): void => {
       settled = true
@@ -68,6 +70,7 @@ export class Simulation {
       // Everything that follows from what has happened so far, promise by promise.
       await new Promise<void>((resolve) => realImmediate(resolve))
       if (settled) return promise
+      if (this.#nowMs > endMs) throw new Error('I11: it goes on for ever, and settles nothing')
       this.#step()
     }
   }

@@ -33,6 +33,8 @@ export interface WorkloadSettings {
   readonly namespaces: number
   /** Part of the writes whose value is so large that few fill a segment of the journal. */
   readonly largeShare: number
+  /** Of the other values; they are drawn from the usual sizes. Default: all of these. */
+  readonly valueBytesMax?: number
 }
 
 /**
@@ -78,6 +80,11 @@ export function orderlyWorkload(namespace: string, largeValues = 6): Step[] {
   return steps
 }
 
+/** The same steps with more pauses, so that the journal gets many small groups instead of few large ones. */
+export function paused(random: Random, steps: readonly Step[], share = 0.5): Step[] {
+  return steps.flatMap((step) => (random.chance(share) ? [step, { kind: 'pause' } as const] : [step]))
+}
+
 function randomStep(
   random: Random,
   names: readonly string[],
@@ -100,17 +107,19 @@ function randomStep(
   }
 }
 
-function randomChanges(random: Random, number: number, { largeShare }: WorkloadSettings): KeyChange[] {
+function randomChanges(random: Random, number: number, settings: WorkloadSettings): KeyChange[] {
   const count = random.chance(0.7) ? 1 : random.between(2, 4)
   return random
     .shuffled(KEYS)
     .slice(0, count)
-    .map((key) => ({ key, value: random.chance(0.3) ? null : valueOf(random, key, number, largeShare) }))
+    .map((key) => ({ key, value: random.chance(0.3) ? null : valueOf(random, key, number, settings) }))
 }
 
 /** Tells of itself where it belongs, and no two are the same. */
-function valueOf(random: Random, key: string, number: number, largeShare: number): string {
+function valueOf(random: Random, key: string, number: number, settings: WorkloadSettings): string {
   const head = `${key} as step ${number} wrote it\n`
-  const size = random.chance(largeShare) ? LARGE_BYTES : random.pick([0, 0, 40, 600, 5000, 20_000])
+  const { largeShare, valueBytesMax = Infinity } = settings
+  const drawn = random.chance(largeShare) ? LARGE_BYTES : random.pick([0, 0, 40, 600, 5000, 20_000])
+  const size = drawn > valueBytesMax ? 0 : drawn
   return head + `${number} `.repeat(Math.ceil(size / 4)).slice(0, size)
 }

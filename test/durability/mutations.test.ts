@@ -1,0 +1,27 @@
+/**
+ * The proof is put to the proof: mistakes are made in the source itself, one at a time, and each has to be found. (Ways to
+ * lose data that lie in the use of the file system are in known-bad-protocols.test.ts.) Segments are small here, so that they
+ * are filled, given back and used again all the time.
+ */
+import { expect, test, vi } from 'vitest'
+import { failureOf } from '../../src/contract/observe.js'
+import { MUTATIONS } from './support/mutations.js'
+import { tortureSettings } from './support/settings.js'
+import { loadVariant, smallSegments } from './support/variant.js'
+
+const { seed, testTimeoutMs } = tortureSettings()
+const SMALL_SEGMENTS = smallSegments(32_768, 49_152, 4096)
+vi.setConfig({ testTimeout: testTimeoutMs + 600_000 })
+
+/** Most are found in the first round, all within ten; a mistake that takes longer is not found reliably. */
+const ROUNDS_MAX = 40
+
+test('nothing is found where no mistake was made', async () => {
+  const { hunt, Random } = await loadVariant(SMALL_SEGMENTS)
+  await hunt(new Random(seed), 2)
+})
+
+test.each(MUTATIONS)('found out: $name', async ({ edits }) => {
+  const { hunt, Random } = await loadVariant([...SMALL_SEGMENTS, ...edits])
+  expect(await failureOf(() => hunt(new Random(seed), ROUNDS_MAX))).toBeInstanceOf(Error)
+})
