@@ -55,7 +55,7 @@ async function given(): Promise<Given> {
     },
     stuck: (namespace: string) => {
       const found = backlog.get(namespace)!
-      for (const pending of found.entries.values()) backlog.failed(found, pending, FAILURE)
+      for (const pending of [...found.entries.values()]) backlog.failed(found, pending, FAILURE)
       if (found.change !== null) backlog.failed(found, found.change, FAILURE)
       upkeep.progressed()
     },
