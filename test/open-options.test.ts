@@ -10,7 +10,7 @@ const unused = (): never => {
 }
 const backend: Backend = {
   name: 'unused',
-  supports: { exclusive: true, commitsInFlight: 1, serial: true },
+  supports: { exclusive: true, commitsInFlight: 1 },
   open: unused,
   ready: unused,
   commit: unused,

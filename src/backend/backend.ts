@@ -100,8 +100,6 @@ export interface BackendSupports {
   readonly exclusive: boolean
   /** Commits that may be under way at once; 1 or more. */
   readonly commitsInFlight: number
-  /** They become durable one after the other: a second one under way is only prepared meanwhile. */
-  readonly serial: boolean
 }
 
 export interface OpenAnswer {

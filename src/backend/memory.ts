@@ -28,7 +28,7 @@ export function memoryBackend(): Backend {
 
 class MemoryBackend implements Backend {
   readonly name = 'memory'
-  readonly supports = { exclusive: true, commitsInFlight: 1, serial: true }
+  readonly supports = { exclusive: true, commitsInFlight: 1 }
   readonly #namespaces = new Map<string, Map<string, StoredEntry>>()
   #revision = 0
   #isOpen = false

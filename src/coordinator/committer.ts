@@ -7,7 +7,6 @@
  * - I8: a request whose commit failed learns whether it changed nothing or whether that is unknown.
  * - I11: every request is answered, also when the store fails or closes.
  */
-import { performance } from 'node:perf_hooks'
 import type { Backend, CommitOutcome, Plan } from '../backend/backend.js'
 import { stateError, type AgentStateError } from '../errors.js'
 import type { Limits } from '../limits.js'
@@ -15,7 +14,6 @@ import { storeFailed, unpin, Intake } from './intake.js'
 import type { Mailbox } from './mailbox.js'
 import type { NamespaceState } from './namespace-state.js'
 import type { Namespaces } from './namespaces.js'
-import { Pacing } from './pacing.js'
 import { plan, type Decision, type PlannedRequests } from './plan.js'
 import type { Publisher } from './publisher.js'
 import type { Reader } from './reader.js'
@@ -43,10 +41,7 @@ export class Committer {
   readonly #publisher: Publisher
   readonly #now: () => number
   readonly #intake: Intake
-  readonly #pacing = new Pacing()
   #inFlight = 0
-  /** When the last commit was answered. */
-  #answeredAtMs = 0
   #scheduled = false
   #waitingForBackend = false
   #failure: AgentStateError | null = null
@@ -118,11 +113,8 @@ export class Committer {
         this.#pumpAfter(wait)
         return
       }
-      const beganAtMs = performance.now()
-      const operations = this.#operationsToTake()
-      if (operations === 0) break
-      const group = this.#formGroup(operations)
-      if (group.length > 0) void this.#commit(group, beganAtMs)
+      const group = this.#formGroup()
+      if (group.length > 0) void this.#commit(group)
     }
     this.#settleIfIdle()
   }
@@ -135,28 +127,16 @@ export class Committer {
     })
   }
 
-  /** 0: it is better to wait for the commit that is under way. */
-  #operationsToTake(): number {
-    if (!this.#backend.supports.serial || this.#backend.supports.commitsInFlight === 1) return Infinity
-    let ready = 0
-    for (const mailbox of this.#intake.ready) ready += mailbox.operations
-    return this.#pacing.take(ready, this.#inFlight > 0)
-  }
-
-  /**
-   * Takes from the ready mailboxes in turn, each at most its share of what one group may hold, until there are so many
-   * operations. What a mailbox then still has waits for this group, so the next one is for the other mailboxes.
-   */
-  #formGroup(enough: number): Batch[] {
+  /** Takes from the ready mailboxes in turn, each at most its share of what one group may hold. */
+  #formGroup(): Batch[] {
     const group: Batch[] = []
     const ready = [...this.#intake.ready]
-    let taken = 0
     let operations = this.#limits.groupOperationsMax
     let bytes = this.#limits.groupBytesMax
     const operationsShare = Math.max(1, Math.floor(operations / ready.length))
     const bytesShare = Math.max(1, Math.floor(bytes / ready.length))
     for (const mailbox of ready) {
-      if (operations <= 0 || bytes <= 0 || taken >= enough) break
+      if (operations <= 0 || bytes <= 0) break
       const requests = this.#intake.take(
         mailbox,
         Math.min(operations, operationsShare),
@@ -165,7 +145,6 @@ export class Committer {
       if (requests.length === 0) continue
       for (const request of requests) {
         operations -= request.operationCount
-        taken += request.operationCount
         bytes -= request.bytes
       }
       const batch = this.#plan(mailbox, requests)
@@ -198,20 +177,13 @@ export class Committer {
     return null
   }
 
-  async #commit(group: readonly Batch[], beganAtMs: number): Promise<void> {
+  async #commit(group: readonly Batch[]): Promise<void> {
     this.#inFlight++
-    const committing = this.#outcomes(group.map((batch) => batch.plan))
-    const askedAtMs = performance.now()
-    const outcomes = await committing
-    const answeredAtMs = performance.now()
-    this.#pacing.noteCommit(answeredAtMs - Math.max(askedAtMs, this.#answeredAtMs))
-    this.#answeredAtMs = answeredAtMs
+    const outcomes = await this.#outcomes(group.map((batch) => batch.plan))
     this.#inFlight--
     const again = group.map((batch, index) => this.#answer(batch, outcomes[index] ?? UNANSWERED))
     group.forEach(({ mailbox }, index) => this.#intake.giveBack(mailbox, again[index]!))
     this.#namespaces.trim()
-    const workMs = askedAtMs - beganAtMs + performance.now() - answeredAtMs
-    this.#pacing.noteWork(workMs, operationsOf(group))
     this.#changed()
   }
 
@@ -321,12 +293,6 @@ export class Committer {
     if (!this.#intake.isIdle) return
     for (const resolve of this.#idleWaiters.splice(0)) resolve()
   }
-}
-
-function operationsOf(group: readonly Batch[]): number {
-  let operations = 0
-  for (const { requests } of group) for (const request of requests) operations += request.operationCount
-  return operations
 }
 
 function waitsForTree(

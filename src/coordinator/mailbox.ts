@@ -77,11 +77,6 @@ export class Mailbox {
     return this.#inside.length
   }
 
-  /** Operations of the requests inside. */
-  get operations(): number {
-    return this.#operations
-  }
-
   get outsideCount(): number {
     return this.#outside.length
   }

@@ -42,7 +42,7 @@ export class HeldBackend implements Backend {
 
   constructor(supports: Partial<BackendSupports> = {}, inner: Backend = memoryBackend()) {
     this.#inner = inner
-    this.supports = { exclusive: true, commitsInFlight: 1, serial: false, ...supports }
+    this.supports = { exclusive: true, commitsInFlight: 1, ...supports }
   }
 
   /** The next commit that waits for the test. */

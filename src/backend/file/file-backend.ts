@@ -42,7 +42,7 @@ export function fileBackend(settings: FileSettings, parts: FileBackendParts = PA
 
 class FileBackend implements Backend {
   readonly name = 'file'
-  readonly supports = { exclusive: true, commitsInFlight: 2, serial: true }
+  readonly supports = { exclusive: true, commitsInFlight: 2 }
   readonly #settings: FileSettings
   readonly #parts: FileBackendParts
   #root: OpenRoot | null = null
