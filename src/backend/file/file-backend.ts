@@ -42,7 +42,8 @@ export function fileBackend(settings: FileSettings, parts: FileBackendParts = PA
 
 class FileBackend implements Backend {
   readonly name = 'file'
-  readonly supports = { exclusive: true, commitsInFlight: 2 }
+  /** One at a time: forming a second group meanwhile makes groups smaller, and was measured to be no faster. */
+  readonly supports = { exclusive: true, commitsInFlight: 1 }
   readonly #settings: FileSettings
   readonly #parts: FileBackendParts
   #root: OpenRoot | null = null

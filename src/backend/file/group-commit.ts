@@ -1,6 +1,6 @@
 /**
  * GroupCommit owns the way of plans into the journal: one frame for the plans of all namespaces that are committed
- * together. The next frame is encoded while the previous one is being synced.
+ * together. What the upkeep carries takes its turn between them.
  *
  * - I1: a plan is answered `committed` after the sync of its frame. I2: it enters the backlog, where reads find it, then.
  * - I8: after a failed append nothing is appended any more; the plans of that frame are `unknown`, later ones unchanged.
