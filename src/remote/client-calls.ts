@@ -1,19 +1,20 @@
 /**
  * ClientCalls owns what callers of this thread have asked the host for, until it is answered. A connection has so many
- * credits; calls for which there are none wait here, in order (I9).
+ * credits; calls for which there are none wait here (I9).
  *
+ * - I3: calls of a namespace wait in their order, and namespaces take turns: one that floods does not hold up the others.
  * - A call that was not sent can be given up at once. A change that was sent is asked to be withdrawn, and its true outcome
  *   delivered; the answers to other calls are let pass.
  * - I11: when the connection is lost, every call is answered: `DISCONNECTED` where nothing was changed for sure,
  *   `OUTCOME_UNKNOWN` for a change that was posted and not answered.
  */
 import { onAbort } from '../abort.js'
-import { Queue } from '../coordinator/queue.js'
 import type { RequestedOperation } from '../coordinator/request.js'
 import type { SeenKeys } from '../coordinator/seen-keys.js'
 import { stateError } from '../errors.js'
 import type { Limits } from '../limits.js'
 import { IdTable } from './id-table.js'
+import { QueueInTurn } from './queue-in-turn.js'
 
 /** What a call is. */
 export interface Asked {
@@ -21,6 +22,7 @@ export interface Asked {
   readonly operations: number
   readonly bytes: number
   readonly kind: 'change' | 'turn' | 'other'
+  /** In whose line it waits. */
   readonly namespace?: string
   /** Of a change: what its results are for. */
   readonly change?: {
@@ -50,7 +52,7 @@ export class ClientCalls {
   /** Whether anything is under way has changed. */
   readonly #onActive: (isActive: boolean) => void
   readonly #sent = new IdTable<Call>()
-  readonly #waiting = new Queue<Call>()
+  readonly #waiting = new QueueInTurn<Call>()
   /** Set when the connection is lost. */
   #disconnected: (() => Error) | null = null
   #lastId = 0
@@ -90,8 +92,8 @@ export class ClientCalls {
         reject,
       }
       if (this.#isIdle) this.#onActive(true)
-      if (asked.operations === 0 || (this.#waiting.length === 0 && this.#hasCredits(asked))) this.#send(call)
-      else this.#waiting.push(call)
+      if (asked.operations === 0 || (this.#waiting.isEmpty && this.#hasCredits(asked))) this.#send(call)
+      else this.#waiting.push(asked.namespace, call)
       if (signal !== undefined) call.detach = onAbort(signal, () => this.#giveUp(call, signal.reason))
     })
   }
@@ -146,7 +148,7 @@ export class ClientCalls {
   }
 
   get #isIdle(): boolean {
-    return this.#sent.size === 0 && this.#waiting.length === 0
+    return this.#sent.size === 0 && this.#waiting.isEmpty
   }
 
   /** Something is always let through, so that no call can wait for ever. */

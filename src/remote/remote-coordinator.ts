@@ -82,15 +82,15 @@ export class RemoteCoordinator implements StoreHost {
   }
 
   read(namespace: string, key: string, signal: AbortSignal | undefined): Promise<FoundEntry | null> {
-    return this.#ask(signal, CALL.READ, namespace, key)
+    return this.#askOf(namespace, signal, CALL.READ, key)
   }
 
   head(namespace: string, key: string, signal: AbortSignal | undefined): Promise<KnownHead | null> {
-    return this.#ask(signal, CALL.HEAD, namespace, key)
+    return this.#askOf(namespace, signal, CALL.HEAD, key)
   }
 
   list(namespace: string, page: Page | undefined, signal: AbortSignal | undefined): Promise<string[]> {
-    return this.#ask(signal, CALL.LIST, namespace, ...pageValues(page))
+    return this.#askOf(namespace, signal, CALL.LIST, ...pageValues(page))
   }
 
   namespaces(page: Page | undefined, signal: AbortSignal | undefined): Promise<string[]> {
@@ -98,7 +98,7 @@ export class RemoteCoordinator implements StoreHost {
   }
 
   exists(namespace: string, signal: AbortSignal | undefined): Promise<boolean> {
-    return this.#ask(signal, CALL.EXISTS, namespace)
+    return this.#askOf(namespace, signal, CALL.EXISTS)
   }
 
   flush(signal: AbortSignal | undefined): Promise<void> {
@@ -241,6 +241,17 @@ export class RemoteCoordinator implements StoreHost {
   #ask<T>(signal: AbortSignal | undefined, kind: number, ...values: readonly unknown[]): Promise<T> {
     const write = (id: number): void => this.#connection.post(kind, id, ...values)
     return this.#connection.ask<T>({ operations: 1, bytes: 0, kind: 'other', write }, signal)
+  }
+
+  /** Asks about a namespace. */
+  #askOf<T>(
+    namespace: string,
+    signal: AbortSignal | undefined,
+    kind: number,
+    ...values: readonly unknown[]
+  ): Promise<T> {
+    const write = (id: number): void => this.#connection.post(kind, id, namespace, ...values)
+    return this.#connection.ask<T>({ operations: 1, bytes: 0, kind: 'other', namespace, write }, signal)
   }
 }
 

@@ -46,6 +46,34 @@ describe('the credits of a connection', () => {
     expect(await session.read('k')).toBe('49')
   })
 
+  test('I3: are given to the namespaces in turn: a flood of one does not hold up the callers of others', async () => {
+    const { backend, connect, ports } = await hosted(LIMIT)
+    const store = await connect()
+    const [flood, few] = await Promise.all([store.init('flood'), store.init('few')])
+    await few.write('k', 'before')
+    backend.holds = true
+    const finished: string[] = []
+    const note = (who: string): void => void finished.push(who)
+    const calls = [
+      ...Array.from({ length: 100 }, (_, index) => flood.write(`k${index}`, '').then(() => note('flood'))),
+      few.read('k').then((value) => note(`few: ${value}`)),
+      few.write('k', 'after').then(() => note('few')),
+    ]
+    const commit = await backend.nextCommit()
+    await settled()
+    expect([ports.counts.calls, finished]).toEqual([8, []])
+    await commit.proceed()
+    await settled()
+    backend.holds = false
+    while (backend.arrivedCount > 0) await (await backend.nextCommit()).proceed()
+    await Promise.all(calls)
+    const few1 = finished.indexOf('few: before')
+    const few2 = finished.indexOf('few')
+    expect(few1).toBeGreaterThan(0)
+    expect(few2).toBeLessThan(3 * LIMIT.connectionOperationsMax)
+    expect(few2).toBeGreaterThan(few1)
+  })
+
   test('count every operation of a batch; one that is larger than all credits goes alone', async () => {
     const { backend, connect, ports } = await hosted(LIMIT)
     const session = await (await connect()).init('n')

@@ -1,0 +1,45 @@
+/**
+ * QueueInTurn owns what waits for the same thing on behalf of several: each has a line of its own, first in, first out, and
+ * the lines take turns (I3). A long line holds up nobody but itself.
+ */
+import { Queue } from '../coordinator/queue.js'
+
+interface Line<T> {
+  readonly of: string | undefined
+  readonly items: Queue<T>
+}
+
+export class QueueInTurn<T> {
+  readonly #lines = new Map<string | undefined, Line<T>>()
+  /** The lines that are not empty, in the order of their turns. */
+  readonly #turns = new Queue<Line<T>>()
+
+  get isEmpty(): boolean {
+    return this.#turns.length === 0
+  }
+
+  push(of: string | undefined, item: T): void {
+    let line = this.#lines.get(of)
+    if (line === undefined) {
+      line = { of, items: new Queue<T>() }
+      this.#lines.set(of, line)
+      this.#turns.push(line)
+    }
+    line.items.push(item)
+  }
+
+  /** The first of the line whose turn it is; the turn does not pass on. */
+  peek(): T | undefined {
+    return this.#turns.peek()?.items.peek()
+  }
+
+  /** Takes that one; then it is the next line's turn. */
+  shift(): T | undefined {
+    const line = this.#turns.shift()
+    if (line === undefined) return undefined
+    const item = line.items.shift()
+    if (line.items.length > 0) this.#turns.push(line)
+    else this.#lines.delete(line.of)
+    return item
+  }
+}
