@@ -28,7 +28,7 @@ export class WorkerPools implements TaskRunner {
   readonly #readers: WorkerPool
 
   constructor(workers: number, workerUrl: URL | null) {
-    const filename = (workerUrl ?? new URL('./worker.js', import.meta.url)).href
+    const filename = (workerUrl ?? new URL('./worker-entry.cjs', import.meta.url)).href
     this.#writers = new WorkerPool(filename, { minThreads: 1, maxThreads: workers })
     this.#readers = new WorkerPool(filename, { minThreads: 0, maxThreads: READERS })
   }
