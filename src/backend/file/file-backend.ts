@@ -19,6 +19,7 @@ import type {
 import { nodeFileSystem, type FileSystem } from './file-system.js'
 import { openRoot, type OpenRoot } from './open-root.js'
 import { acquireRootLock } from './root-lock.js'
+import { syncingInPlace } from './sync-in-place.js'
 import { WorkerPools, type TaskRunner } from './task-runner.js'
 
 /** What tests put in the place of the disk, the lock, the workers and the store's id. */
@@ -29,14 +30,16 @@ export interface FileBackendParts {
   readonly newStoreId: () => string
 }
 
-const PARTS: FileBackendParts = {
-  fs: nodeFileSystem,
-  acquireLock: acquireRootLock,
-  runner: (workers, workerUrl) => new WorkerPools(workers, workerUrl),
-  newStoreId: uuidv4,
+function usualParts(): FileBackendParts {
+  return {
+    fs: syncingInPlace(nodeFileSystem),
+    acquireLock: acquireRootLock,
+    runner: (workers, workerUrl) => new WorkerPools(workers, workerUrl),
+    newStoreId: uuidv4,
+  }
 }
 
-export function fileBackend(settings: FileSettings, parts: FileBackendParts = PARTS): Backend {
+export function fileBackend(settings: FileSettings, parts: FileBackendParts = usualParts()): Backend {
   return new FileBackend(settings, parts)
 }
 

@@ -58,7 +58,7 @@ export interface FileSystem {
   rename(from: string, to: string): void
   /** Removes a file or the symlink itself. */
   unlink(path: string): void
-  /** For the journal's appender, which must not block its thread. May write less than asked for. */
+  /** For the journal's appender, which must not block its thread for long. May write less than asked for. */
   writeAsync(
     fd: number,
     buffer: Uint8Array,

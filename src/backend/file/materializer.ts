@@ -25,7 +25,7 @@ import { NAMESPACE_ITSELF, TreeWaiters } from './tree-waiters.js'
 
 /** A journal that was not appended to for so long is idle. */
 const QUIET_MS = 20
-const LAG_MAX_MS = 1000
+const LAG_MAX_MS = 5000
 /** What is added within so short a time is looked at together. */
 const LOOK_MS = 5
 const TASK_KEYS_MAX = 256

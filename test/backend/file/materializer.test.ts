@@ -98,7 +98,7 @@ describe('when a task starts', () => {
     load.quietMs = 0
     write('n', 'a', 1)
     materializer.poke()
-    await pass(999)
+    await pass(4999)
     write('n', 'b', 2)
     materializer.poke()
     expect(runner.held).toEqual([])
