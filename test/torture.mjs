@@ -1,42 +1,179 @@
 /**
- * `npm run test:torture -- --seed N --minutes M`: the tests that look at random cases, for as long as is wanted and from
- * another seed than the fixed one of `npm test`. Each kind of test of the durability folder goes on for M minutes; the
- * property tests and histories look at M times as many cases. Every failure names the seed that repeats it.
+ * `npm run test:torture -- --seed N --minutes M`: the tests that look at random cases, from another seed than the fixed one
+ * of `npm test`, for M minutes altogether. What tries everything there is, once, comes first and gets half of the time at
+ * most; the rest is shared by the kinds that go on with one seed after the other. What runs when the time is over has half
+ * a minute to come to its end.
+ *
+ * --only KIND   one kind, or one test file, again and again if need be: for as long as it takes, at least once each
+ * --test TITLE  of that, one test only
+ * --minutes 0   each test once, with one seed
+ * --long        more is tried of each seed; the default from ten minutes on (--short: not then either)
  */
-import { spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { createVitest } from 'vitest/node'
+import { Failures } from './torture/failures.mjs'
+import { kindsNamed } from './torture/kinds.mjs'
+import { addUp, inFull, minutesAndSeconds, table } from './torture/numbers.mjs'
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string', default: String(randomInt(2 ** 31)) },
-    minutes: { type: 'string', default: '1' },
-  },
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+const WORKERS = 2
+/** For what is under way when the time is over. */
+const GRACE_MS = MINUTE / 2
+/** Between the seeds of one round and the next. */
+const SEEDS_OF_A_ROUND = 1_000_000
+
+const settings = readSettings()
+const directory = mkdtempSync(join(tmpdir(), 'agent-state-torture-'))
+const tally = join(directory, 'tally')
+writeFileSync(tally, '')
+const begun = performance.now()
+const end = begun + settings.minutes * MINUTE
+/** @type {string[]} */
+const cutOff = []
+let isInterrupted = false
+
+process.chdir(fileURLToPath(new URL('..', import.meta.url)))
+const failures = new Failures(settings.isLong, ({ title, message, command }) =>
+  say(`FAILED ${title}\n${message}\n\nrepeat it with:\n  ${command}\n`),
+)
+const vitest = await createVitest('test', {
+  config: 'test/vitest.config.ts',
+  watch: false,
+  maxWorkers: WORKERS,
+  reporters: [failures],
+  testTimeout: (20 + 4 * settings.minutes) * MINUTE,
 })
-const [seed, minutes] = [Number(values.seed), Number(values.minutes)]
-if (!Number.isSafeInteger(seed) || seed < 0 || !(minutes > 0)) {
-  throw new RangeError('--seed is a whole number, --minutes a number above 0')
+if (settings.test !== undefined) {
+  vitest.setGlobalTestNamePattern(`${settings.test.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')}$`)
 }
-process.stdout.write(`--seed ${seed} --minutes ${minutes}\n`)
+process.on('SIGINT', interrupt)
+process.on('SIGTERM', interrupt)
+say(`--seed ${settings.seed} --minutes ${settings.minutes} ${settings.isLong ? '--long' : '--short'}`)
+const isNamed = settings.only.length > 0
+const once = settings.kinds.filter(({ shares }) => shares === 0)
+const shared = settings.kinds.filter(({ shares }) => shares > 0)
+for (const kind of once) await run(kind, settings.seed, 0, isNamed ? Infinity : begun + (end - begun) / 2)
+for (let round = 0; shared.length > 0 && (round === 0 || end - performance.now() > GRACE_MS); round++) {
+  if (isInterrupted) break
+  let shares = shared.reduce((sum, kind) => sum + kind.shares, 0)
+  for (const kind of shared) {
+    const milliseconds = (Math.max(0, end - performance.now()) * kind.shares) / shares
+    shares -= kind.shares
+    const seed = settings.seed + round * SEEDS_OF_A_ROUND
+    await run(kind, seed, milliseconds, isNamed ? Infinity : end + GRACE_MS)
+  }
+}
+sumUp()
+await finish()
 
-const vitest = [
-  'vitest',
-  'run',
-  '--config',
-  'test/vitest.config.ts',
-  `--testTimeout=${(10 + 5 * minutes) * 60_000}`,
-]
-const folders = ['test/durability', 'test/damage', 'test/hostile', 'test/store']
-const child = spawn('npx', [...vitest, ...folders], {
-  stdio: 'inherit',
-  env: {
-    ...process.env,
-    AGENT_STATE_TORTURE_SEED: String(seed),
-    AGENT_STATE_TORTURE_MINUTES: String(minutes),
+/** Runs the tests of a kind; cut off at the limit, a time. */
+async function run({ name, files }, seed, milliseconds, limit) {
+  if (isInterrupted) return
+  if (settings.minutes > 0 && limit - performance.now() < SECOND) {
+    cutOff.push(`${name} (not begun)`)
+    return
+  }
+  failures.begin(seed)
+  Object.assign(process.env, {
+    AGENT_STATE_TALLY: tally,
     AGENT_STATE_SEED: String(seed),
-    AGENT_STATE_RUNS: String(Math.max(1, minutes)),
-  },
-})
-child.on('exit', (code) => {
-  process.exitCode = code ?? 1
-})
+    AGENT_STATE_LONG: settings.isLong ? '1' : '0',
+    AGENT_STATE_MINUTES: String((milliseconds / MINUTE) * Math.min(1, WORKERS / files.length)),
+  })
+  say(
+    `${name}: ${milliseconds > 0 ? `${minutesAndSeconds(milliseconds)} from seed ${seed}` : `seed ${seed}`}`,
+  )
+  const progress = setInterval(() => say(`${name}: ${soFar()}`), (process.stdout.isTTY ? 5 : 30) * SECOND)
+  const isBounded = settings.minutes > 0 && limit < Infinity
+  const timer = isBounded
+    ? setTimeout(() => {
+        cutOff.push(name)
+        void stop()
+      }, limit - performance.now())
+    : undefined
+  try {
+    failures.isIgnoring = false
+    const project = vitest.getRootProject()
+    await vitest.runTestSpecifications(
+      files.map((file) => project.createSpecification(join(process.cwd(), file))),
+    )
+  } catch (error) {
+    failures.add(name, [error], {})
+  } finally {
+    clearInterval(progress)
+    clearTimeout(timer)
+  }
+}
+
+function stop() {
+  failures.isIgnoring = true
+  return vitest.cancelCurrentRun('keyboard-input')
+}
+
+/** The first time the numbers are still told. */
+function interrupt() {
+  if (isInterrupted) process.exit(130)
+  isInterrupted = true
+  void stop()
+  // Some tests can't be stopped in the middle.
+  setTimeout(() => {
+    sumUp()
+    void finish()
+  }, 2 * SECOND)
+}
+
+function sumUp() {
+  const elapsed = minutesAndSeconds(performance.now() - begun)
+  const rows = [...addUp(tally)].map(([what, count]) => [what, inFull(count)])
+  const how = isInterrupted ? ', interrupted' : ''
+  say(`${failures.passed} tests passed, ${failures.all.length} failed, seed ${settings.seed}${how}\n`)
+  process.stdout.write(`${table([['what', 'count'], ['minutes and seconds', elapsed], ...rows])}\n`)
+  if (cutOff.length > 0) process.stdout.write(`cut off, since the time was over: ${cutOff.join(', ')}\n`)
+  for (const { title, command } of failures.all) process.stdout.write(`FAILED ${title}\n  ${command}\n`)
+}
+
+async function finish() {
+  rmSync(directory, { recursive: true, force: true })
+  const code = failures.all.length > 0 ? 1 : isInterrupted ? 130 : 0
+  await Promise.race([vitest.close(), new Promise((resolve) => setTimeout(resolve, 5 * SECOND))])
+  process.exit(code)
+}
+
+function soFar() {
+  const counts = [...addUp(tally)].map(([what, count]) => `${inFull(count)} ${what}`)
+  const [title] = failures.running
+  return [title, `${failures.passed} tests passed, ${failures.all.length} failed`, ...counts]
+    .filter((part) => part !== undefined)
+    .join(' · ')
+}
+
+/** @param {string} text */
+function say(text) {
+  process.stdout.write(`[${minutesAndSeconds(performance.now() - begun)}] ${text}\n`)
+}
+
+function readSettings() {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: 'string', default: String(randomInt(2 ** 31)) },
+      minutes: { type: 'string', default: '1' },
+      only: { type: 'string', multiple: true, default: [] },
+      test: { type: 'string' },
+      long: { type: 'boolean', default: false },
+      short: { type: 'boolean', default: false },
+    },
+  })
+  const [seed, minutes] = [Number(values.seed), Number(values.minutes)]
+  if (!Number.isSafeInteger(seed) || seed < 0 || !(minutes >= 0)) {
+    throw new RangeError('--seed is a whole number, --minutes a number')
+  }
+  if (values.long && values.short) throw new RangeError('it is either --long or --short')
+  const isLong = values.long || (minutes >= 10 && !values.short)
+  return { seed, minutes, isLong, only: values.only, test: values.test, kinds: kindsNamed(values.only) }
+}

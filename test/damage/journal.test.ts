@@ -26,7 +26,7 @@ import { leaveRoot, type Ending, type LeftRoot } from './support/left-root.js'
 import { expectRefused, expectRepairable, expectUnaffected, openDamaged } from './support/open-damaged.js'
 import { writeEarly, writeLate, writeMuch } from './support/workloads.js'
 
-const isLong = tortureSettings().minutes > 0
+const isLong = tortureSettings().isLong
 /** Places of each kind that are tried. */
 const SAMPLES = isLong ? 20 : 1
 

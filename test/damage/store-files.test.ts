@@ -26,7 +26,7 @@ import {
 import { showDisk } from './support/shown.js'
 import { writeEarly, writeLate } from './support/workloads.js'
 
-const isLong = tortureSettings().minutes > 0
+const isLong = tortureSettings().isLong
 /** Of a slot of the checkpoint. */
 const SLOT_BYTES = 4096
 const SLOT_USED_BYTES = 88

@@ -8,8 +8,7 @@ import { Random } from './support/random.js'
 import { forSeeds, tortureSettings } from './support/settings.js'
 import { loadVariant, smallSegments, type Harness } from './support/variant.js'
 
-const { minutes, testTimeoutMs } = tortureSettings()
-const isLong = minutes > 0
+const { isLong, testTimeoutMs } = tortureSettings()
 vi.setConfig({ testTimeout: testTimeoutMs })
 
 let harness: Harness

@@ -18,8 +18,7 @@ import { Random } from './support/random.js'
 import { forSeeds, tortureSettings } from './support/settings.js'
 import { orderlyWorkload, randomWorkload, type Step } from './support/workload.js'
 
-const { minutes, testTimeoutMs } = tortureSettings()
-const isLong = minutes > 0
+const { isLong, testTimeoutMs } = tortureSettings()
 vi.setConfig({ testTimeout: testTimeoutMs })
 
 /** What a store may answer because the disk failed. */

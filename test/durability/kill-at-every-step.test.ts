@@ -156,7 +156,7 @@ test('a process killed at any step of the protocol loses nothing acknowledged an
     // The orderly part alone takes each step this often, so that the whole of it does too, whatever the timing.
     const counts = await countSteps(orderlyWorkload('clerk'))
     expect([...counts.keys()], 'the workload takes every step').toEqual(expect.arrayContaining(CORE_STEPS))
-    const plans = plansFor(random, counts, tortureSettings().minutes > 0)
+    const plans = plansFor(random, counts, tortureSettings().isLong)
     let killed = 0
     await forAll(plans, async (plan) => {
       const count = await killAndCheck(steps, [plan])
@@ -179,7 +179,7 @@ test('an opening that is killed while it recovers, again and again, has lost not
   forSeeds('kill while recovering', async (seed) => {
     const random = new Random(seed)
     const steps = workFor(random)
-    const isLong = tortureSettings().minutes > 0
+    const isLong = tortureSettings().isLong
     let killed = 0
     const rounds = random.shuffled(RECOVERY_STEPS).slice(0, isLong ? undefined : 3)
     await forAll(rounds, async (name) => {

@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import { failureOf } from '../../src/contract/observe.js'
+import { countOf } from '../helpers/tally.js'
 import { EXTREMES } from './support/disk/disk-state.js'
 import * as protocols from './support/disk/known-bad.js'
 import { explore, liveAndWork, type Wrap } from './support/explore.js'
@@ -51,5 +52,6 @@ describe('found out is a store that', () => {
     ['does not sync what it unlinked', protocols.noSyncOfUnlinks, /was said to be in the tree/],
   ])('%s', async (_, wrap, expected) => {
     expect(String(await failureOf(() => exploreLife(wrap, null)))).toMatch(expected)
+    countOf('mistakes made and found', 1)
   })
 })

@@ -5,11 +5,12 @@
  */
 import { expect, test, vi } from 'vitest'
 import { failureOf } from '../../src/contract/observe.js'
+import { countOf } from '../helpers/tally.js'
 import { MUTATIONS } from './support/mutations.js'
 import { tortureSettings } from './support/settings.js'
 import { loadVariant, smallSegments } from './support/variant.js'
 
-const { seed, minutes, testTimeoutMs } = tortureSettings()
+const { seed, isLong, testTimeoutMs } = tortureSettings()
 const SMALL_SEGMENTS = smallSegments(32_768, 49_152, 4096)
 vi.setConfig({ testTimeout: testTimeoutMs + 600_000 })
 
@@ -22,9 +23,10 @@ test('nothing is found where no mistake was made', async () => {
 })
 
 /** All of them in a long run, every fourth otherwise: each may take some seconds to be found. */
-const TRIED = MUTATIONS.filter((_, index) => minutes > 0 || index % 4 === 0)
+const TRIED = MUTATIONS.filter((_, index) => isLong || index % 4 === 0)
 
 test.each(TRIED)('found out: $name', async ({ edits }) => {
   const { hunt, Random } = await loadVariant([...SMALL_SEGMENTS, ...edits])
   expect(await failureOf(() => hunt(new Random(seed), ROUNDS_MAX))).toBeInstanceOf(Error)
+  countOf('mistakes made and found', 1)
 })

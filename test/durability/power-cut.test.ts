@@ -17,8 +17,7 @@ import { Random } from './support/random.js'
 import { forSeeds, tortureSettings } from './support/settings.js'
 import { randomWorkload } from './support/workload.js'
 
-const { minutes, testTimeoutMs } = tortureSettings()
-const isLong = minutes > 0
+const { isLong, testTimeoutMs } = tortureSettings()
 vi.setConfig({ testTimeout: testTimeoutMs })
 
 test('after a power cut at any moment everything acknowledged is there, whole, and nothing else (I1, I4, I5, I6)', () =>

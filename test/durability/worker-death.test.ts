@@ -13,7 +13,7 @@ import { collect, failureOf, refusal } from '../../src/contract/observe.js'
 import { temporaryDirectory } from '../damage/support/temporary-directory.js'
 import { tortureSettings } from './support/settings.js'
 
-const isLong = tortureSettings().minutes > 0
+const isLong = tortureSettings().isLong
 const workerUrl = new URL('support/threads/dying-worker.mjs', import.meta.url)
 const program = (name: string): string => fileURLToPath(new URL(`support/threads/${name}`, import.meta.url))
 

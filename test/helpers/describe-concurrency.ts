@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import type { Change, Conflict, EventMap, Session, Store } from '../../src/api.js'
 import { collect, record } from '../../src/contract/observe.js'
 import { AgentStateError } from '../../src/errors.js'
-import { fuzzSettings, randomFrom } from './fuzz-settings.js'
+import { forSeeds } from '../durability/support/settings.js'
+import { randomFrom } from './fuzz-settings.js'
 import type { StoreKind } from './stores.js'
 
 interface Acknowledged {
@@ -17,24 +18,16 @@ interface Acknowledged {
 
 export function describeConcurrency(kind: StoreKind, operations: number): void {
   describe(`many agents at once (${kind.name})`, () => {
-    test('I1, I3, I4: acknowledgements, conflicts, events and the final state agree, also after opening again', async () => {
-      const { seed } = fuzzSettings(1)
-      const state = await kind.create()
-      try {
-        await runStress(
-          () =>
-            state.open({
-              limits: { queueOperationsMax: 500, queueBytesMax: 1_000_000, valueBytesMax: 500_000 },
-            }),
-          seed,
-          operations,
-        )
-      } catch (error) {
-        throw new Error(`AGENT_STATE_SEED=${seed}`, { cause: error })
-      } finally {
-        await state.dispose()
-      }
-    })
+    test('I1, I3, I4: acknowledgements, conflicts, events and the final state agree, also after opening again', () =>
+      forSeeds(`many agents, ${kind.name}`, async (seed) => {
+        const state = await kind.create()
+        const limits = { queueOperationsMax: 500, queueBytesMax: 1_000_000, valueBytesMax: 500_000 }
+        try {
+          await runStress(() => state.open({ limits }), seed, operations)
+        } finally {
+          await state.dispose()
+        }
+      }))
   })
 }
 

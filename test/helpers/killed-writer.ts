@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { countOf } from './tally.js'
 
 const WRITER = fileURLToPath(new URL('../fixtures/kill-writer.mjs', import.meta.url))
 
@@ -49,5 +50,6 @@ export async function runUntilKilled(plan: KillPlan): Promise<Said> {
   }
   const [code, signal] = (await ended) as [number | null, string | null]
   if (signal !== 'SIGKILL') throw new Error(`the writer ended by itself: code ${code}, signal ${signal}`)
+  countOf('processes killed', 1)
   return { made, acknowledged, refused, inFlight }
 }

@@ -8,9 +8,11 @@ export type Counted =
   | 'random seeds'
   | 'power cuts simulated'
   | 'kills simulated'
-  | 'states enumerated'
   | 'faults injected'
+  | 'mistakes made and found'
+  | 'files damaged'
   | 'processes killed'
+  | 'sequences compared with the model'
   | 'histories checked for linearizability'
   | 'calls in these histories'
 

@@ -11,7 +11,7 @@ import { iteratorOf, take } from '../../src/contract/observe.js'
 import { temporaryDirectory } from '../damage/support/temporary-directory.js'
 import { tortureSettings } from '../durability/support/settings.js'
 
-const BLOCKED_MS = tortureSettings().minutes > 0 ? 20_000 : 1500
+const BLOCKED_MS = tortureSettings().isLong ? 20_000 : 1500
 const NEVER_MS = 2 ** 31 - 1
 
 function support(name: string): string {

@@ -16,7 +16,7 @@ const MIB = 2 ** 20
 
 /** Texts of one, two, three and four bytes a character: none ends where the limit is unless it is filled up. */
 const ALL_LETTERS = ['a', '\u65e5', '\n', '\u{1f642}', 'e\u0301', '\\', '\u00e9', '"', '%'] as const
-const LETTERS = tortureSettings().minutes > 0 ? ALL_LETTERS : ALL_LETTERS.slice(0, 3)
+const LETTERS = tortureSettings().isLong ? ALL_LETTERS : ALL_LETTERS.slice(0, 3)
 
 function filled(letter: string, bytes: number, first = 'x'): string {
   const text = first + letter.repeat(Math.floor((bytes - 2) / Buffer.byteLength(letter)))

@@ -258,7 +258,7 @@ async function randomChanges(folding: Folding, seed: number): Promise<void> {
   let runner = new HeldRunner(fs)
   let store = await openStore({ backend: fastBackend(root, { fs, runner: () => runner }) })
   let session = await store.init('n')
-  const rounds = tortureSettings().minutes > 0 ? 1000 : 150
+  const rounds = tortureSettings().isLong ? 1000 : 150
   for (let round = 0; round < rounds; round++) {
     const chosen = random.below(100)
     if (chosen < 3) {

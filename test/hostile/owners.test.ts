@@ -13,10 +13,11 @@ import { openStore } from '../../src/store.js'
 import { temporaryDirectory } from '../damage/support/temporary-directory.js'
 import { backendOn } from '../durability/support/in-thread.js'
 import { Random } from '../durability/support/random.js'
+import { countOf } from '../helpers/tally.js'
 import { forSeeds, tortureSettings } from '../durability/support/settings.js'
 import { startChild } from './support/child.js'
 
-const isLong = tortureSettings().minutes > 0
+const isLong = tortureSettings().isLong
 const PROCESSES = isLong ? 4 : 2
 const OWNERSHIPS = isLong ? 200 : 16
 
@@ -37,6 +38,7 @@ async function fight(root: string, log: string, random: Random): Promise<Set<num
       }
       const { code, signal } = await child.ended
       expect({ code, signal }).toEqual({ code: null, signal: 'SIGKILL' })
+      countOf('processes killed', 1)
     }
   }
   await Promise.all(Array.from({ length: PROCESSES }, live))

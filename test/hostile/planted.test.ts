@@ -20,7 +20,7 @@ import { temporaryDirectory } from '../damage/support/temporary-directory.js'
 import { tortureSettings } from '../durability/support/settings.js'
 import { makeOutside, plant, PLANTED, snapshot, type PlantedKind } from './support/plant.js'
 
-const isLong = tortureSettings().minutes > 0
+const isLong = tortureSettings().isLong
 
 /** Places of the store's own. What is lost there may be lost for all. */
 const OWN = [

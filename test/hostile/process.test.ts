@@ -14,7 +14,7 @@ import { temporaryDirectory } from '../damage/support/temporary-directory.js'
 import { tortureSettings } from '../durability/support/settings.js'
 import { startChild } from './support/child.js'
 
-const isLong = tortureSettings().minutes > 0
+const isLong = tortureSettings().isLong
 const canLimitFiles = existsSync('/proc/self/fd') && spawnSync('prlimit', ['--version']).status === 0
 
 async function linesOf(script: string, args: readonly string[], nodeArgs: readonly string[] = []) {

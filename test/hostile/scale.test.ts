@@ -18,7 +18,7 @@ import { fastBackend } from '../damage/support/left-root.js'
 import { temporaryDirectory } from '../damage/support/temporary-directory.js'
 import { tortureSettings } from '../durability/support/settings.js'
 
-const isLong = tortureSettings().minutes > 0
+const isLong = tortureSettings().isLong
 const KEYS = 100_000
 const NAMESPACES = 10_000
 const JOURNAL_KEYS = isLong ? KEYS : 20_000

@@ -10,7 +10,7 @@ import { temporaryDirectory } from '../damage/support/temporary-directory.js'
 import { tortureSettings } from '../durability/support/settings.js'
 import { startChild } from './support/child.js'
 
-const isLong = tortureSettings().minutes > 0
+const isLong = tortureSettings().isLong
 const SIGNALS = isLong ? (['SIGTERM', 'SIGINT', 'SIGHUP'] as const) : (['SIGTERM'] as const)
 const ENOUGH = 300
 

@@ -5,7 +5,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { memoryStores } from '../helpers/stores.js'
 import { describeHistories } from '../helpers/describe-histories.js'
-import { fuzzSettings } from '../helpers/fuzz-settings.js'
+import { tortureSettings } from '../durability/support/settings.js'
 import { checkHistory } from './support/check-history.js'
 import type { Answer, Call, NamespaceHistory, SeenEvent } from './support/history.js'
 import { recordHistory } from './support/record.js'
@@ -13,7 +13,7 @@ import { recordHistory } from './support/record.js'
 let recorded: NamespaceHistory
 
 beforeAll(async () => {
-  const { seed } = fuzzSettings(1)
+  const { seed } = tortureSettings()
   recorded = await recordHistory(memoryStores, { seed, agents: 8, rounds: 40, openings: 2 })
 })
 

@@ -1,12 +1,18 @@
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AgentStateError, openStore, type Session } from 'agent-state'
-import { onTestFinished, describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import { forSeeds, tortureSettings } from '../durability/support/settings.js'
 import { isWholeValue, NAMESPACES, operationAt, valueOf } from '../fixtures/kill-operations.mjs'
 import { makeRoot } from '../helpers/file-stores.js'
-import { fuzzSettings, randomFrom } from '../helpers/fuzz-settings.js'
+import { randomFrom } from '../helpers/fuzz-settings.js'
 import { KillExpectation, observe, type Observed } from '../helpers/kill-expectation.js'
 import { runUntilKilled, type Said } from '../helpers/killed-writer.js'
+
+vi.setConfig({ testTimeout: tortureSettings().testTimeoutMs })
+
+/** Kills of the process that works on one root. */
+const ROUNDS = 8
 
 /** Every file that people see, with what it holds. */
 async function bareTree(root: string): Promise<{ path: string; text: string }[]> {
@@ -86,29 +92,28 @@ describe('the check of what a kill may leave', () => {
 })
 
 describe('kill -9 of a writing process', () => {
-  test('I1, I3, I4, I5, I10: every acknowledged change is there, the others as a whole or not at all, in order, again and again', async () => {
-    const { seed, numRuns } = fuzzSettings(8)
-    const random = randomFrom(seed)
-    const root = await makeRoot()
-    onTestFinished(() => rm(root, { recursive: true, force: true }))
-    const expectations = NAMESPACES.map((namespace) => new KillExpectation(namespace, seed))
-    let first = 0
-    try {
-      for (let round = 0; round < numRuns; round += 1) {
-        const lines = round % 4 === 3 ? 1 + Math.floor(random() * 4) : 5 + Math.floor(random() * 2000)
-        const inFlight = [1, 10, 100, 1000][Math.floor(random() * 4)]!
-        const said = await runUntilKilled({ root, seed, first, inFlight, lines })
-        for (const { path, text } of await bareTree(root))
-          expect(isWholeValue(text), `${path} is whole`).toBe(true)
-        const store = await openStore({ root })
-        for (const expectation of expectations) {
-          expectation.advance(first, said, await observeNamespace(store.resume(expectation.namespace)))
+  test('I1, I3, I4, I5, I10: every acknowledged change is there, the others as a whole or not at all, in order, again and again', () =>
+    forSeeds('kill -9', async (seed) => {
+      const random = randomFrom(seed)
+      const root = await makeRoot()
+      const expectations = NAMESPACES.map((namespace) => new KillExpectation(namespace, seed))
+      let first = 0
+      try {
+        for (let round = 0; round < ROUNDS; round += 1) {
+          const lines = round % 4 === 3 ? 1 + Math.floor(random() * 4) : 5 + Math.floor(random() * 2000)
+          const inFlight = [1, 10, 100, 1000][Math.floor(random() * 4)]!
+          const said = await runUntilKilled({ root, seed, first, inFlight, lines })
+          for (const { path, text } of await bareTree(root))
+            expect(isWholeValue(text), `${path} is whole`).toBe(true)
+          const store = await openStore({ root })
+          for (const expectation of expectations) {
+            expectation.advance(first, said, await observeNamespace(store.resume(expectation.namespace)))
+          }
+          await store.close({ flush: random() < 0.5 })
+          first = Math.max(first, ...said.acknowledged.keys(), ...said.refused) + 10_000
         }
-        await store.close({ flush: random() < 0.5 })
-        first = Math.max(first, ...said.acknowledged.keys(), ...said.refused) + 10_000
+      } finally {
+        await rm(root, { recursive: true, force: true })
       }
-    } catch (error) {
-      throw new Error(`AGENT_STATE_SEED=${seed}`, { cause: error })
-    }
-  })
+    }))
 })

@@ -1,5 +1,6 @@
 /** Ways in which the bytes of a file can go wrong while nobody looks. */
 import { readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { countOf } from '../../helpers/tally.js'
 
 export type Damage = (bytes: Buffer) => Buffer
 
@@ -31,6 +32,7 @@ export function insertAt(start: number, inserted: Uint8Array): Damage {
 
 /** Changes a file in place and leaves its time as it was, as a disk would. */
 export function damageFile(path: string, damage: Damage): void {
+  countOf('files damaged', 1)
   const { mtimeMs } = statSync(path)
   writeFileSync(path, damage(readFileSync(path)))
   setTime(path, mtimeMs)

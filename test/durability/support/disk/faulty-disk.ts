@@ -3,6 +3,7 @@
  * leave: a write has written a part, a sync has made nothing certain for ever, a close has closed.
  */
 import { systemError, type FileSystem } from '../../../../src/backend/file/file-system.js'
+import { countOf } from '../../../helpers/tally.js'
 import { placeOf } from '../protocol-step.js'
 import type { Random } from '../random.js'
 import { ROOT } from './machine.js'
@@ -66,6 +67,7 @@ export function faultyDisk(disk: SimulatedDisk, faults: Trouble, died = new Set<
     const { task } = disk
     if (task !== null && died.has(task)) throw new Error('this worker is dead')
     const code = faults.next(call)
+    if (code !== null) countOf('faults injected', 1)
     if (code !== 'DEATH') return code
     if (task === null) return null
     died.add(task)

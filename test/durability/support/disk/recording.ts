@@ -78,7 +78,8 @@ export class Recording {
     if (random.chance(0.6)) return made
     for (let index = 0; index < moment; index++) {
       const { task } = this.#changes[index]!
-      if (task === null || (this.#answered.get(task) ?? Infinity) < moment) continue
+      // Who was answered at this very moment may have told others already.
+      if (task === null || (this.#answered.get(task) ?? Infinity) <= moment) continue
       made.set(task, (made.get(task) ?? 0) + 1)
     }
     for (const [task, count] of made) made.set(task, random.below(count + 1))

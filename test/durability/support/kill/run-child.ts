@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
+import { countOf } from '../../../helpers/tally.js'
 import type { Change, History, Unit } from '../history.js'
 import { JOB_VARIABLE, type ChildJob, type Report } from './report.js'
 
@@ -62,6 +63,7 @@ export async function runChild(
   let stderr = ''
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text))
   const [exitCode, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null]
+  if (signal === 'SIGKILL') countOf('processes killed', 1)
   const lines = readFileSync(reportFile, 'utf8').split('\n').slice(0, -1)
   return { signal, exitCode, stderr, reports: lines.map((line) => JSON.parse(line) as Report) }
 }
