@@ -1,15 +1,31 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
 import { benchCommand } from './bench-command.js'
+import { conflictsCommand } from './conflicts-command.js'
+import { describeError, formatError } from './describe-error.js'
 import { ExitCode } from './exit-code.js'
+import { getCommand } from './get-command.js'
+import { lsCommand } from './ls-command.js'
+import { putCommand } from './put-command.js'
 import { replayCommand } from './replay-command.js'
+import { rmCommand } from './rm-command.js'
+import { statCommand } from './stat-command.js'
+import { watchCommand } from './watch-command.js'
+
+const HELP = `
+The root is found from --root, from AGENT_STATE_ROOT, or upwards from here. While another process has it open, commands go
+through that process. 'agent-state help COMMAND' has examples.`
 
 function main(): void {
   const program = new Command('agent-state')
     .description('Durable, conflict-aware state for swarms of AI agents, kept as plain files.')
+    .option('--root <dir>', 'the root')
+    .option('--json', 'print one JSON object a line')
+    .enablePositionalOptions()
+    .showSuggestionAfterError()
+    .addHelpText('after', HELP)
     .exitOverride()
-  for (const command of [replayCommand(), benchCommand()])
-    program.addCommand(command.copyInheritedSettings(program))
+  for (const command of commands()) program.addCommand(command.copyInheritedSettings(program))
   program.parseAsync().then(
     () => {},
     (error: unknown) => {
@@ -18,11 +34,21 @@ function main(): void {
   )
 }
 
+/** In the order of the help text. */
+function commands(): Command[] {
+  return [
+    ...[lsCommand(), getCommand(), putCommand(), rmCommand(), statCommand()],
+    ...[watchCommand(), conflictsCommand()],
+    ...[replayCommand(), benchCommand()],
+  ]
+}
+
 /** Commander has printed its own errors; asking for help is none. */
 function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage
-  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
-  return ExitCode.failed
+  const described = describeError(error)
+  process.stderr.write(`${formatError('', described)}\n`)
+  return described.exitCode
 }
 
 main()

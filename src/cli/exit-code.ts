@@ -5,4 +5,21 @@ export const ExitCode = {
   failed: 1,
   /** What was asked for makes no sense or can't be used. */
   usage: 2,
+  /** There is no such store, namespace or key. */
+  notFound: 3,
+  /** A conflict under the policy `error`, another revision than expected, or something in the way; nothing was changed. */
+  refused: 4,
+  /** Something on the disk is damaged. */
+  damaged: 5,
+  /** As shells say it of a process that a signal ended: 128 and the signal's number. */
+  hungUp: 129,
+  interrupted: 130,
+  terminated: 143,
 } as const
+
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode]
+
+/** For help texts. */
+export const EXIT_STATUS = `
+Exit status: 0 done; 1 failed; 2 wrong usage; 3 no such store, namespace or key; 4 refused, nothing was changed (a
+conflict, another revision, a key in the way); 5 something on the disk is damaged; 130 interrupted by ctrl-c.`

@@ -1,0 +1,72 @@
+import { Command } from 'commander'
+import type { EventMap } from '../index.js'
+import { CliError } from './cli-error.js'
+import { formatCount, formatTime, formatWriter } from './columns.js'
+import { EXIT_STATUS, ExitCode } from './exit-code.js'
+import { addCommonOptions } from './parse-options.js'
+import { runs, type CommandContext } from './run-command.js'
+import { withStore } from './store-of-root.js'
+
+interface Options {
+  readonly follow?: true
+}
+
+type ConflictEvent = EventMap['conflict']
+
+const HELP = `
+Prints who overwrote whom on which key, as it happens, until ctrl-c; refused ones too. If this command is too slow for what
+happens, it says how many were left out.
+
+Examples:
+  agent-state conflicts --follow
+  agent-state conflicts review-7 --follow --json
+${EXIT_STATUS}`
+
+export function conflictsCommand(): Command {
+  return addCommonOptions(new Command('conflicts'))
+    .description('show who overwrote whom')
+    .argument('[namespace]', 'only of this one')
+    .option('-f, --follow', 'conflicts from now on, until ctrl-c')
+    .addHelpText('after', HELP)
+    .action(runs<[string | undefined], Options>(conflicts))
+}
+
+async function conflicts(
+  context: CommandContext,
+  options: Options,
+  namespace: string | undefined,
+): Promise<void> {
+  if (options.follow !== true)
+    throw new CliError(
+      'USAGE',
+      ExitCode.usage,
+      'past conflicts are not kept; --follow shows those from now on',
+    )
+  await withStore(context, {}, async (store) => {
+    const events = store.events.iterate('conflict', { namespace, signal: context.signal })
+    context.note('following conflicts, ctrl-c ends it')
+    for await (const event of events) {
+      if (event.type === 'lagged') await printLagged(context, event.missed)
+      else await printConflict(context, event)
+    }
+  })
+  context.signal.throwIfAborted()
+}
+
+/** One conflict in one line. */
+async function printConflict({ output, json }: CommandContext, event: ConflictEvent): Promise<void> {
+  if (json) return output.json(event)
+  const { namespace, key, current, previous, previousRevision, outcome, policy, revision, atMs } = event
+  const after = `${output.name(formatWriter(previous))}${previousRevision === null ? '' : ` (${previousRevision})`}`
+  const now = revision === null ? '' : ` at ${revision}`
+  const what = output.style(outcome === 'refused' ? 'yellow' : 'red', `${outcome}${now}`)
+  await output.line(
+    `${output.style('dim', formatTime(atMs))}  ${what}  ${output.name(formatWriter(current))} after ${after}` +
+      `  ${policy}  ${output.name(namespace)}  ${output.name(key)}`,
+  )
+}
+
+async function printLagged({ output, json, note }: CommandContext, missed: number): Promise<void> {
+  if (json) await output.json({ type: 'lagged', missed })
+  else note(`too slow: ${formatCount(missed, 'conflict')} left out`)
+}

@@ -1,0 +1,89 @@
+/** What a failed command says and ends with: one line with a code, what happened and what to do; no stack. */
+import { AgentStateError, type Code } from '../index.js'
+import { CliError } from './cli-error.js'
+import { ExitCode } from './exit-code.js'
+import { escapeUnsafe } from './printable.js'
+
+export interface DescribedError {
+  readonly code: string
+  readonly message: string
+  readonly exitCode: ExitCode
+  /** What is known of the change that was asked for; null if none was. */
+  readonly outcome: string | null
+  /** What to do; null where the message says it. */
+  readonly advice: string | null
+  /** The fields of its own that an error of the store has. */
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+const EXIT_CODES: Partial<Record<Code, ExitCode>> = {
+  CONFLICT: ExitCode.refused,
+  REVISION_MISMATCH: ExitCode.refused,
+  KEY_BLOCKED: ExitCode.refused,
+  INVALID_KEY: ExitCode.usage,
+  INVALID_NAMESPACE: ExitCode.usage,
+  INVALID_VALUE: ExitCode.usage,
+  NAMESPACE_NOT_FOUND: ExitCode.notFound,
+  METADATA_CORRUPT: ExitCode.damaged,
+  CONTENT_CORRUPT: ExitCode.damaged,
+  JOURNAL_CORRUPT: ExitCode.damaged,
+}
+
+const ADVICE: Partial<Record<Code, string>> = {
+  CONFLICT: 'read it again, or give --policy ignore to overwrite',
+  REVISION_MISMATCH: "look with 'agent-state stat', and try again",
+  KEY_BLOCKED: 'delete that key first',
+  NAMESPACE_NOT_FOUND: "'agent-state ls' lists the namespaces",
+  METADATA_CORRUPT: "'agent-state verify' says what is damaged",
+  CONTENT_CORRUPT: "'agent-state verify' says what is damaged; write the key anew or restore its file",
+  JOURNAL_CORRUPT: "'agent-state verify' says what is damaged; restore the root from a copy",
+  WATCH_OVERFLOW: 'this reader was too slow; go on with --after and the last revision that it printed',
+  REVISION_COMPACTED: 'watch with --initial instead',
+  NO_SPACE: 'make room on the disk',
+  OUTCOME_UNKNOWN:
+    "the change may be there or not: look with 'agent-state stat' when the store is open again",
+  STORE_FAILED: 'the process that owns the root has to close the store and open it again',
+  DISCONNECTED: 'the owner of the root went away; try again',
+}
+
+export function describeError(error: unknown): DescribedError {
+  if (error instanceof CliError) {
+    const { code, message, exitCode } = error
+    return { code, message, exitCode, outcome: null, advice: null, fields: {} }
+  }
+  if (AgentStateError.is(error)) return describeStateError(error)
+  const code =
+    error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'FAILED'
+  const message = error instanceof Error ? error.message : String(error)
+  // The store throws these two for what makes no sense, before anything happens.
+  const isMisuse = error instanceof RangeError || error instanceof TypeError
+  const exitCode = isMisuse ? ExitCode.usage : ExitCode.failed
+  return { code: isMisuse ? 'USAGE' : code, message, exitCode, outcome: null, advice: null, fields: {} }
+}
+
+function describeStateError(error: AgentStateError): DescribedError {
+  const { code, message, outcome } = error
+  const fields = Object.fromEntries(
+    Object.entries(error).filter(
+      ([name]) => !['code', 'message', 'name', 'stack', 'outcome', 'cause'].includes(name),
+    ),
+  )
+  return {
+    ...{ code, message, outcome, fields },
+    exitCode: EXIT_CODES[code] ?? ExitCode.failed,
+    advice: ADVICE[code] ?? null,
+  }
+}
+
+/** One line without its end. */
+export function formatError(command: string, error: DescribedError): string {
+  const { code, message, advice } = error
+  const text = message.replace(/^agent_state(\.\w+)?: /, '').replace(/\.$/, '')
+  return escapeUnsafe(`agent-state ${command}: ${code}: ${text}${advice === null ? '' : `; ${advice}`}`)
+}
+
+/** As an object for `--json`. */
+export function errorToJson(command: string, error: DescribedError): unknown {
+  const { code, message, exitCode, outcome, advice, fields } = error
+  return { error: { command, code, message, outcome, advice, exitCode, ...fields } }
+}

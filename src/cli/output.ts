@@ -1,0 +1,82 @@
+/**
+ * Output owns what a command writes to its standard output. On a terminal names are made safe to print and colours are
+ * used, unless NO_COLOR says otherwise; elsewhere everything is written as it is. A reader that goes away (`| head -1`)
+ * is no failure: what is written afterwards goes nowhere, and whoever asks learns that it may stop.
+ */
+import { once } from 'node:events'
+import type { Writable } from 'node:stream'
+import { styleText } from 'node:util'
+import { printable } from './printable.js'
+
+/** The part of a terminal's stream that is used; a pipe or file has only the first. */
+export interface OutputStream extends Writable {
+  readonly isTTY?: boolean
+  hasColors?(): boolean
+}
+
+export type Style = Parameters<typeof styleText>[0]
+
+export class Output {
+  readonly #stream: OutputStream
+  readonly #readerGone = new AbortController()
+
+  constructor(stream: OutputStream) {
+    this.#stream = stream
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      // Anything else, a full disk say, is for `write` to report.
+      this.#readerGone.abort(error)
+    })
+  }
+
+  /** Aborts with the reason when nothing can be written any more. */
+  get gone(): AbortSignal {
+    return this.#readerGone.signal
+  }
+
+  get isTerminal(): boolean {
+    return this.#stream.isTTY === true
+  }
+
+  /** A name as it may be shown here. */
+  name(text: string): string {
+    return this.isTerminal ? printable(text) : text
+  }
+
+  style(style: Style, text: string): string {
+    return this.isTerminal && this.#stream.hasColors?.() === true
+      ? styleText(style, text, { validateStream: false })
+      : text
+  }
+
+  line(text: string): Promise<void> {
+    return this.write(`${text}\n`)
+  }
+
+  /** One object a line. */
+  json(value: unknown): Promise<void> {
+    return this.line(JSON.stringify(value))
+  }
+
+  /** Waits while the reader is slow; rejects when nothing can be written any more. */
+  async write(data: string | Uint8Array): Promise<void> {
+    this.gone.throwIfAborted()
+    if (this.#stream.write(data)) return
+    await once(this.#stream, 'drain', { signal: this.gone })
+  }
+
+  /** Resolves when everything was handed to the system. */
+  async end(): Promise<void> {
+    if (this.gone.aborted) return
+    await new Promise<void>((resolve) => {
+      this.gone.addEventListener('abort', () => resolve(), { once: true })
+      this.#stream.write('', () => resolve())
+    })
+  }
+}
+
+/** Whether it is the reader that went away, and not the disk that is full. */
+export function isClosedPipe(reason: unknown): boolean {
+  return (
+    reason instanceof Error && 'code' in reason && (reason.code === 'EPIPE' || reason.code === 'ECONNRESET')
+  )
+}

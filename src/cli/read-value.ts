@@ -1,0 +1,63 @@
+/** Reads a value to write: from a file, or from standard input. */
+import { open } from 'node:fs/promises'
+import { stdin } from 'node:process'
+import { finished } from 'node:stream'
+import { CliError } from './cli-error.js'
+import { ExitCode } from './exit-code.js'
+
+/** No store takes more; input without an end must not fill the memory. */
+const VALUE_BYTES_MAX = 1024 * 1024 * 1024
+
+export async function readValue(file: string | undefined, signal: AbortSignal): Promise<Uint8Array> {
+  if (file === undefined || file === '-') return collect(standardInput(signal), 'standard input')
+  let handle
+  try {
+    handle = await open(file, 'r')
+  } catch (error) {
+    throw unreadable(file, error)
+  }
+  const stream = handle.createReadStream({ signal })
+  try {
+    return await collect(stream, file)
+  } finally {
+    stream.destroy()
+  }
+}
+
+/** Standard input, which ends when the command is interrupted. */
+export function standardInput(signal: AbortSignal): NodeJS.ReadableStream & AsyncIterable<Uint8Array> {
+  const stop = (): void => void stdin.destroy(signal.reason instanceof Error ? signal.reason : undefined)
+  if (signal.aborted) stop()
+  signal.addEventListener('abort', stop, { once: true })
+  finished(stdin, () => signal.removeEventListener('abort', stop))
+  return stdin as NodeJS.ReadableStream & AsyncIterable<Uint8Array>
+}
+
+async function collect(stream: AsyncIterable<Uint8Array>, from: string): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  try {
+    for await (const chunk of stream) {
+      bytes += chunk.length
+      if (bytes > VALUE_BYTES_MAX) break
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    throw unreadable(from, error)
+  }
+  if (bytes <= VALUE_BYTES_MAX) return Buffer.concat(chunks)
+  throw new CliError(
+    'VALUE_TOO_LARGE',
+    ExitCode.failed,
+    `${from} has more than ${VALUE_BYTES_MAX} bytes; nothing was changed`,
+  )
+}
+
+function unreadable(from: string, error: unknown): Error {
+  const message = error instanceof Error ? error.message : String(error)
+  return new CliError(
+    'INPUT_UNREADABLE',
+    ExitCode.usage,
+    `${from} can't be read (${message}); nothing was changed`,
+  )
+}

@@ -1,0 +1,129 @@
+/**
+ * What all commands have in common: ctrl-c ends them cleanly, a closed pipe quietly, an error becomes one line, and
+ * `--json` prints one object a line.
+ */
+import type { Command } from 'commander'
+import { describeError, errorToJson, formatError } from './describe-error.js'
+import { ExitCode } from './exit-code.js'
+import { isClosedPipe, Output } from './output.js'
+import { escapeUnsafe } from './printable.js'
+import { statusLine, type StatusLine } from './status-line.js'
+
+export interface CommonOptions {
+  readonly root?: string
+  readonly json?: true
+}
+
+export interface CommandContext {
+  readonly command: string
+  /** From `--root`. */
+  readonly root: string | undefined
+  readonly json: boolean
+  /** Aborts on ctrl-c, on a signal to end, and when nobody reads the output any more. */
+  readonly signal: AbortSignal
+  readonly output: Output
+  readonly status: StatusLine
+  /** A line for people, beside the output. */
+  readonly note: (text: string) => void
+}
+
+/** Why a command was interrupted. */
+class Interruption extends Error {
+  readonly exitCode: ExitCode
+
+  constructor(exitCode: ExitCode) {
+    super('interrupted')
+    this.exitCode = exitCode
+  }
+}
+
+const SIGNALS = {
+  SIGINT: ExitCode.interrupted,
+  SIGTERM: ExitCode.terminated,
+  SIGHUP: ExitCode.hungUp,
+} as const
+
+/** As long as a timer can be. */
+const LONG_MS = 2 ** 31 - 1
+
+type Run<A extends readonly unknown[], O> = (
+  context: CommandContext,
+  options: O,
+  ...args: A
+) => Promise<ExitCode | void>
+
+/** An action for commander: calls `run` with the options, those given before the command's name included. */
+export function runs<A extends readonly unknown[], O = object>(
+  run: Run<A, O>,
+): (...given: unknown[]) => Promise<void> {
+  return async (...given) => {
+    const command = given.at(-1) as Command
+    const options = { ...command.parent?.opts(), ...command.opts() } as O & CommonOptions
+    await runCommand(command.name(), options, (context) =>
+      run(context, options, ...(given.slice(0, -2) as unknown as A)),
+    )
+  }
+}
+
+async function runCommand(
+  command: string,
+  options: CommonOptions,
+  run: (context: CommandContext) => Promise<ExitCode | void>,
+): Promise<void> {
+  const output = new Output(process.stdout)
+  const status = statusLine(process.stderr)
+  const json = options.json === true
+  const abort = new AbortController()
+  const stopListening = listenToSignals(abort)
+  // A store that waits for something to happen does not keep the process alive.
+  const keepAlive = setInterval(() => {}, LONG_MS)
+  const signal = AbortSignal.any([abort.signal, output.gone])
+  const note = (text: string): void => status.note(escapeUnsafe(`agent-state ${command}: ${text}`))
+  process.stderr.on('error', () => {
+    // Nobody reads what is told beside the output.
+  })
+  try {
+    process.exitCode =
+      (await run({ command, root: options.root, json, signal, output, status, note })) ?? ExitCode.ok
+    await output.end()
+    status.end()
+    if (output.gone.aborted && !isClosedPipe(output.gone.reason)) throw output.gone.reason
+  } catch (error) {
+    status.end()
+    process.exitCode = report(command, json, error, abort.signal, output)
+  } finally {
+    clearInterval(keepAlive)
+    stopListening()
+  }
+}
+
+function report(
+  command: string,
+  json: boolean,
+  error: unknown,
+  interrupted: AbortSignal,
+  output: Output,
+): ExitCode {
+  if (interrupted.reason instanceof Interruption) return interrupted.reason.exitCode
+  // `once` wraps the reason of its signal.
+  if (output.gone.aborted && isClosedPipe(output.gone.reason)) return ExitCode.ok
+  const described = describeError(output.gone.aborted ? output.gone.reason : error)
+  const text = json ? JSON.stringify(errorToJson(command, described)) : formatError(command, described)
+  process.stderr.write(`${text}\n`)
+  return described.exitCode
+}
+
+/** The second signal ends the process at once: nothing that was acknowledged is lost by that. */
+function listenToSignals(abort: AbortController): () => void {
+  const listeners = Object.entries(SIGNALS).map(([name, exitCode]) => {
+    const listener = (): void => {
+      if (abort.signal.aborted) process.exit(exitCode)
+      abort.abort(new Interruption(exitCode))
+    }
+    process.on(name, listener)
+    return () => void process.off(name, listener)
+  })
+  return () => {
+    for (const stop of listeners) stop()
+  }
+}
