@@ -1,13 +1,21 @@
 /** Reads what the host delivers, entry by entry, and hands it to the connection. The layout is in wire.ts. */
-import type { DeleteResult, EventMap, WatchItem, WriteResult, Conflict } from '../api.js'
+import type { Conflict, EventMap, WatchItem } from '../api.js'
 import type { EventType } from '../event-bus.js'
 import type { FoundEntry, KnownHead } from '../store-host.js'
 import { BatchReader, MalformedBatch } from './batch-reader.js'
 import { decodeError, type EncodedError } from './encode-error.js'
-import { ANSWER } from './wire.js'
+import { ANSWER, RULES } from './wire.js'
 
-/** One result as it travels; the key is known on this side. */
-export type SentResult = Omit<WriteResult, 'key'> | Omit<DeleteResult, 'key'>
+/** Namespace and key are known on this side. */
+export type SentConflict = Omit<Conflict, 'namespace' | 'key'>
+
+/** One result as it travels. */
+export interface SentResult {
+  /** Null: it was a write. */
+  readonly deleted: boolean | null
+  readonly revision: number | null
+  readonly conflict: SentConflict | null
+}
 
 export interface ClientInbox {
   /** An answer that fits any call: a truth, nothing, null for what is missing, an entry, a head. */
@@ -35,7 +43,7 @@ function takeEntry(reader: BatchReader, inbox: ClientInbox): void {
   switch (reader.next()) {
     case ANSWER.WRITTEN:
       return inbox.changed(reader.id(), [
-        { revision: reader.integer(0, Number.MAX_SAFE_INTEGER), conflict: null },
+        { deleted: null, revision: reader.integer(0, Number.MAX_SAFE_INTEGER), conflict: null },
       ])
     case ANSWER.CHANGED: {
       const id = reader.id()
@@ -93,9 +101,20 @@ function takeEntry(reader: BatchReader, inbox: ClientInbox): void {
 function takeResult(reader: BatchReader): SentResult {
   const deleted = reader.next() as boolean | null
   const revision = reader.next() as number | null
-  const conflict = reader.next() as Conflict | null
-  if (deleted === null) return { revision: revision!, conflict }
-  return { deleted, revision, conflict }
+  return { deleted, revision, conflict: reader.flag() ? takeConflict(reader) : null }
+}
+
+function takeConflict(reader: BatchReader): SentConflict {
+  const rule = RULES[reader.integer(0, RULES.length - 1)]!
+  const current = reader.writer() ?? {}
+  const previous = reader.writer()
+  return {
+    rule,
+    current,
+    previous,
+    previousRevision: reader.next() as number | null,
+    seenRevision: reader.next() as number | null,
+  }
 }
 
 function takeHead(reader: BatchReader): KnownHead {

@@ -1,5 +1,5 @@
 /** How the host says things to a connection; the layout is in wire.ts. */
-import type { WatchItem } from '../api.js'
+import type { Conflict, WatchItem } from '../api.js'
 import type { OperationResult, RequestedOperation } from '../coordinator/request.js'
 import type { FoundEntry, KnownHead } from '../store-host.js'
 import { encodeError } from './encode-error.js'
@@ -7,7 +7,7 @@ import { sizeOf, type ReadAnswers } from './host-reads.js'
 import type { WatchAnswers } from './host-watches.js'
 import type { InFlight } from './in-flight.js'
 import type { Outbox } from './outbox.js'
-import { ANSWER } from './wire.js'
+import { ANSWER, RULES } from './wire.js'
 
 /** Names in one text: no name has a NUL. */
 const NAMES_PER_TEXT = 10_000
@@ -47,7 +47,9 @@ export class HostAnswers implements ReadAnswers, WatchAnswers {
     const { writer } = this.#outbox
     writer.push(ANSWER.CHANGED, id)
     for (const result of results) {
-      writer.push('deleted' in result ? result.deleted : null, result.revision, result.conflict)
+      const { revision, conflict } = result
+      writer.push('deleted' in result ? result.deleted : null, revision, conflict !== null)
+      if (conflict !== null) this.#conflict(conflict)
     }
     this.#outbox.schedule()
   }
@@ -102,6 +104,15 @@ export class HostAnswers implements ReadAnswers, WatchAnswers {
 
   closed(flushed: boolean): void {
     this.#say(ANSWER.CLOSED, flushed)
+  }
+
+  /** Value by value: cloning an object of objects would cost more than all the rest of an answer. */
+  #conflict({ rule, current, previous, previousRevision, seenRevision }: Conflict): void {
+    const { writer } = this.#outbox
+    writer.push(RULES.indexOf(rule))
+    writer.pushWriter(current)
+    writer.pushWriter(previous)
+    writer.push(previousRevision, seenRevision)
   }
 
   #head(kind: number, id: number, head: KnownHead, size: number): void {

@@ -18,14 +18,16 @@
  * Host to client, method `deliver`
  *   FAILED id error · WITHDRAWN id · YES id · NO id · DONE id · MISSING id · NAMES id parts
  *   WRITTEN id revision: one write without conflict
- *   CHANGED id, then per operation: deleted (null for a write) revision conflict
+ *   CHANGED id, then per operation: deleted (null for a write) revision hasConflict, and with a conflict
+ *     rule current(4) previous(4) previousRevision seenRevision; namespace and key are known
  *   FOUND id revision size updatedAtMs external writer(4) (and the value's bytes) · HEAD_FOUND, without them
  *   WATCH_ITEM id item · WATCH_END id error · PROGRESS id done total
  *   EVENT type event · LAGGED type total [namespace, count]… · STORE_FAILED error · CLOSED flushed
  */
+import type { ConflictRule } from '../api.js'
 import type { Limits } from '../limits.js'
 
-export const PROTOCOL = 1
+export const PROTOCOL = 2
 
 /** The two methods that comlink carries. */
 export const HOST_METHOD = 'calls'
@@ -42,6 +44,9 @@ export const EVENT_WINDOW = 256
 
 /** More namespaces than this are not told apart in a subscription: all are sent. */
 export const FILTER_NAMESPACES_MAX = 1000
+
+/** A rule travels as its place. */
+export const RULES: readonly ConflictRule[] = ['lost-update', 'writer-change']
 
 export const CALL = {
   HELLO: 0,
