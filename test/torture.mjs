@@ -37,6 +37,7 @@ const end = begun + settings.minutes * MINUTE
 /** @type {string[]} */
 const cutOff = []
 let isInterrupted = false
+let isOver = false
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 const failures = new Failures(settings.isLong, ({ title, message, command }) =>
@@ -52,8 +53,11 @@ const vitest = await createVitest('test', {
 if (settings.test !== undefined) {
   vitest.setGlobalTestNamePattern(`${settings.test.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')}$`)
 }
-process.on('SIGINT', interrupt)
-process.on('SIGTERM', interrupt)
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  // Vitest would end the process without a word.
+  process.removeAllListeners(signal)
+  process.on(signal, interrupt)
+}
 say(`--seed ${settings.seed} --minutes ${settings.minutes} ${settings.isLong ? '--long' : '--short'}`)
 const isNamed = settings.only.length > 0
 const once = settings.kinds.filter(({ shares }) => shares === 0)
@@ -69,8 +73,7 @@ for (let round = 0; shared.length > 0 && (round === 0 || end - performance.now()
     await run(kind, seed, milliseconds, isNamed ? Infinity : end + GRACE_MS)
   }
 }
-sumUp()
-await finish()
+await conclude()
 
 /** Runs the tests of a kind; cut off at the limit, a time. */
 async function run({ name, files }, seed, milliseconds, limit) {
@@ -122,10 +125,17 @@ function interrupt() {
   isInterrupted = true
   void stop()
   // Some tests can't be stopped in the middle.
-  setTimeout(() => {
-    sumUp()
-    void finish()
-  }, 2 * SECOND)
+  setTimeout(() => void conclude(), 2 * SECOND)
+}
+
+/** Once. */
+async function conclude() {
+  if (isOver) return
+  isOver = true
+  sumUp()
+  rmSync(directory, { recursive: true, force: true })
+  await Promise.race([vitest.close(), new Promise((resolve) => setTimeout(resolve, 5 * SECOND))])
+  process.exit(failures.all.length > 0 ? 1 : isInterrupted ? 130 : 0)
 }
 
 function sumUp() {
@@ -136,13 +146,6 @@ function sumUp() {
   process.stdout.write(`${table([['what', 'count'], ['minutes and seconds', elapsed], ...rows])}\n`)
   if (cutOff.length > 0) process.stdout.write(`cut off, since the time was over: ${cutOff.join(', ')}\n`)
   for (const { title, command } of failures.all) process.stdout.write(`FAILED ${title}\n  ${command}\n`)
-}
-
-async function finish() {
-  rmSync(directory, { recursive: true, force: true })
-  const code = failures.all.length > 0 ? 1 : isInterrupted ? 130 : 0
-  await Promise.race([vitest.close(), new Promise((resolve) => setTimeout(resolve, 5 * SECOND))])
-  process.exit(code)
 }
 
 function soFar() {
