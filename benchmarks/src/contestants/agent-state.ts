@@ -7,7 +7,11 @@ import type { Contestant, Opened, Settings } from './contestant.js'
 export const agentState: Contestant = {
   name: 'agent-state',
   about: 'this library, defaults; every caller with a writer identity of its own, conflict detection on',
-  open: async (folder, settings) => openedStore(await openStore({ root: folder }), folder, settings),
+  open: async (folder, settings) => {
+    const { backlogBytesMax } = settings
+    const limits = backlogBytesMax === undefined ? {} : { backlogBytesMax }
+    return openedStore(await openStore({ root: folder, limits }), folder, settings)
+  },
 }
 
 /** The same callers on a store that is open, or on a connection to it. */

@@ -16,6 +16,8 @@ export interface Settings {
   /** The most writes of one group. */
   readonly batch: number
   readonly valueBytes: number
+  /** Of agent-state: how much may be missing in the tree; its default where it is left out. */
+  readonly backlogBytesMax?: number
 }
 
 export interface Opened {
