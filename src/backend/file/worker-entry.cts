@@ -7,8 +7,17 @@ type Worker = (task: unknown) => unknown
 let worker: Promise<{ readonly default: Worker }> | null = null
 
 async function runInWorker(task: unknown): Promise<unknown> {
-  worker ??= import('./worker.js') as Promise<{ readonly default: Worker }>
+  worker ??= load()
   return (await worker).default(task)
+}
+
+/** Node keeps a load that failed, for want of file descriptors, say. The next thread may have more luck. */
+async function load(): Promise<{ readonly default: Worker }> {
+  try {
+    return (await import('./worker.js')) as { readonly default: Worker }
+  } catch {
+    return process.exit(1)
+  }
 }
 
 export = runInWorker
