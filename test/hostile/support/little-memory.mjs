@@ -29,15 +29,22 @@ const sessions = await Promise.all(
 const unread = sessions.map((session) => session.watch()[Symbol.asyncIterator]())
 const events = store.events.iterate('change')[Symbol.asyncIterator]()
 
+let drawn = 1
+/** Always the same keys, in the same order. */
+function someKey() {
+  drawn = (drawn * 48_271) % 2_147_483_647
+  return `deep/er/key-${drawn % KEYS}`
+}
+
 let next = 0
 async function call() {
   while (next < changes) {
     const index = next++
     const session = sessions[index % sessions.length]
     if (session === undefined) throw new Error('no session')
-    const key = `deep/er/key-${Math.floor(Math.random() * KEYS)}`
+    const key = someKey()
     await session.write(key, String.fromCharCode(97 + (index % 26)).repeat(VALUE))
-    const other = await session.read(`deep/er/key-${Math.floor(Math.random() * KEYS)}`)
+    const other = await session.read(someKey())
     if (other !== null && other.length !== VALUE) throw new Error('a value is wrong')
     if (index % 10 === 0) await store.init(`other-${index}`)
   }
