@@ -5,11 +5,13 @@ import { conflictsCommand } from './conflicts-command.js'
 import { describeError, formatError } from './describe-error.js'
 import { ExitCode } from './exit-code.js'
 import { getCommand } from './get-command.js'
+import { infoCommand } from './info-command.js'
 import { lsCommand } from './ls-command.js'
 import { putCommand } from './put-command.js'
 import { replayCommand } from './replay-command.js'
 import { rmCommand } from './rm-command.js'
 import { statCommand } from './stat-command.js'
+import { verifyCommand } from './verify-command.js'
 import { watchCommand } from './watch-command.js'
 
 const HELP = `
@@ -39,6 +41,7 @@ function commands(): Command[] {
   return [
     ...[lsCommand(), getCommand(), putCommand(), rmCommand(), statCommand()],
     ...[watchCommand(), conflictsCommand()],
+    ...[infoCommand(), verifyCommand()],
     ...[replayCommand(), benchCommand()],
   ]
 }

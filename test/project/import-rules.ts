@@ -51,7 +51,7 @@ const rules: readonly Rule[] = [
 
 /** The command line starts the others; otherwise these folders know nothing of each other. */
 function reachableFrom(folder: string): readonly string[] {
-  return folder === 'src/cli/' ? ['src/cli/', 'src/bench/', 'src/replay/'] : [folder]
+  return folder === 'src/cli/' ? ['src/cli/', 'src/bench/', 'src/inspect/', 'src/replay/'] : [folder]
 }
 
 function onlyIn(packageName: string, places: readonly string[]): Rule {

@@ -84,6 +84,22 @@ export function readCheckpoint(fs: FileSystem, path: string, storeId: string): C
   throw corrupt(path, otherStore ? 'it belongs to another store' : 'both of its copies are damaged')
 }
 
+/** What each copy says, in their order; null for one that is damaged or belongs to another store. */
+export function readCheckpointSlots(
+  fs: FileSystem,
+  path: string,
+  storeId: string,
+): readonly (CheckpointSlot | null)[] {
+  const bytes = readSlots(fs, path)
+  const expected = storeIdBytes(storeId)
+  return Array.from({ length: SLOT_COUNT }, (_, slot) => {
+    const found = decodeSlot(bytes.subarray(slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES))
+    return found === null || Buffer.compare(found.storeId, expected) !== 0
+      ? null
+      : { state: found.state, generation: found.generation }
+  })
+}
+
 /**
  * Owns the open checkpoint file and the order of writes to it. The first write that fails is the last one: what the
  * disk then holds is not known, and neither is whether a repeated sync would tell (I8).

@@ -84,7 +84,7 @@ function collectKeys(fs: FileSystem, walk: Walk, directory: string, keys: string
  * Some names can be on disk and not in a key. Blanks at the ends of a key are lost where it is given as it is, but it can
  * also be given as `./ key /.`: then they are its own.
  */
-function isKey(path: string): boolean {
+export function isKey(path: string): boolean {
   try {
     return normalizeKey(`./${path}/.`, Number.MAX_SAFE_INTEGER) === path
   } catch (error) {

@@ -27,7 +27,8 @@ export interface RootLock {
   release(): void
 }
 
-interface Owner {
+/** What the owner of a root said of itself. */
+export interface Owner {
   readonly pid: number | null
   readonly host: string | null
   /** Milliseconds since 1970. */
@@ -119,7 +120,7 @@ async function lockOpened(
   return null
 }
 
-async function tryMechanisms(
+export async function tryMechanisms(
   mechanisms: readonly LockMechanism[],
   fd: number,
   file: { readonly dev: number; readonly ino: number },
@@ -189,7 +190,7 @@ function writeOwner(fs: FileSystem, fd: number): void {
 }
 
 /** What can't be made out is null. */
-function readOwner(fs: FileSystem, path: string): Owner {
+export function readOwner(fs: FileSystem, path: string): Owner {
   try {
     const json: unknown = JSON.parse(readText(fs, path))
     const { pid, host, since } = (json ?? {}) as Record<string, unknown>
