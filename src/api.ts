@@ -107,6 +107,11 @@ export interface FileOpenOptions extends CommonOpenOptions {
   readonly ownThread?: boolean | undefined
   /** The compiled entry of that thread, where a bundler has moved it. */
   readonly threadUrl?: URL | undefined
+  /**
+   * Lets other processes of the same user connect (`connectStore({ root })`), by a local socket in the root that nobody else
+   * may open. Default true.
+   */
+  readonly socket?: boolean | undefined
 }
 
 export interface BackendOpenOptions extends CommonOpenOptions {

@@ -19,6 +19,10 @@ export interface ErrorFields {
   STORE_CLOSED: {}
   STORE_FAILED: {}
   DISCONNECTED: {}
+  /** No process has the root open, or it has no socket (yet). */
+  NO_OWNER: { readonly path: string }
+  /** The owner of the root runs another version of the library, or of Node.js. */
+  PROTOCOL_MISMATCH: { readonly found: string; readonly supported: string }
   /** Closed, and everything acknowledged is durable, but not all of it is in the tree. */
   CLOSE_INCOMPLETE: {}
   LIMIT_EXCEEDED: { readonly limit: keyof Limits; readonly max: number; readonly actual: number }
@@ -71,6 +75,7 @@ const RETRYABLE: ReadonlySet<Code> = new Set<Code>([
   'TREE_STUCK',
   'NO_SPACE',
   'STORE_OWNED',
+  'NO_OWNER',
   'REVISION_MISMATCH',
   'READ_FAILED',
 ])

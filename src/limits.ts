@@ -43,6 +43,8 @@ export interface Limits {
   readonly connectionWatchesMax: number
   /** Ports that are open at once of those made by `createPort` of one connection and of the connections it made so. */
   readonly connectionPortsMax: number
+  /** Connections of other processes; further ones are turned away. */
+  readonly socketConnectionsMax: number
 }
 
 const MIB = 1024 * 1024
@@ -68,6 +70,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   connectionBytesMax: 8 * MIB,
   connectionWatchesMax: 256,
   connectionPortsMax: 100,
+  socketConnectionsMax: 1000,
 })
 
 /** Fixed by the disk layout: a component plus `.json` must fit the usual 255 bytes of a file name. */

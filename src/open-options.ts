@@ -28,6 +28,8 @@ export interface FileSettings {
   readonly ownThread: boolean
   /** Null: the entry that comes with the package. */
   readonly threadUrl: URL | null
+  /** Whether other processes can connect. */
+  readonly socket: boolean
 }
 
 export interface BackendSettings {
@@ -47,6 +49,7 @@ const FILE_OPEN: ReadonlySet<string> = new Set([
   'mode',
   'ownThread',
   'threadUrl',
+  'socket',
 ])
 const MODE: ReadonlySet<string> = new Set(['file', 'directory'])
 const LIMITS: ReadonlySet<string> = new Set(Object.keys(DEFAULT_LIMITS))
@@ -82,7 +85,7 @@ export function checkOpenOptions(options: OpenOptions): OpenSettings {
   if (options.backend !== undefined) {
     return { kind: 'backend', defaults, limits, backend: checkBackend(options.backend) }
   }
-  const { root, ownerWaitMs, workers, workerUrl, mode, ownThread, threadUrl } = options
+  const { root, ownerWaitMs, workers, workerUrl, mode, ownThread, threadUrl, socket } = options
   return {
     kind: 'file',
     defaults,
@@ -94,6 +97,7 @@ export function checkOpenOptions(options: OpenOptions): OpenSettings {
     mode: mode === undefined ? DEFAULT_MODE : checkMode(mode),
     ownThread: ownThread === undefined ? false : checkBoolean(ownThread, 'ownThread'),
     threadUrl: threadUrl === undefined ? null : checkUrl(threadUrl, 'threadUrl'),
+    socket: socket === undefined ? true : checkBoolean(socket, 'socket'),
   }
 }
 
@@ -112,7 +116,8 @@ export function resolveLimits(partial: Partial<Limits> | undefined): Limits {
   return Object.freeze(limits)
 }
 
-function checkRoot(value: unknown): string {
+/** Throws unless it can be the path of a root. */
+export function checkRoot(value: unknown): string {
   const root = checkString(value, 'root')
   if (root === '') throw new RangeError('root must not be empty')
   if (root.includes('\0')) throw new RangeError(`root ${quoteText(root)} must not contain a NUL character`)

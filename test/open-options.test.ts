@@ -39,6 +39,7 @@ describe('checkOpenOptions', () => {
       mode: { file: 0o600, directory: 0o700 },
       ownThread: false,
       threadUrl: null,
+      socket: true,
     })
     expect(checkOpenOptions({ backend })).toEqual({
       kind: 'backend',

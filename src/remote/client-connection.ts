@@ -234,7 +234,7 @@ export class ClientConnection implements ClientInbox {
     const message =
       this.#farewell !== null
         ? 'the store was closed by its owner'
-        : 'the connection to the store was lost: its port was closed, or its thread has ended'
+        : 'the connection to the store was lost: its port was closed, or its thread or process has ended'
     return stateError('DISCONNECTED', message, { cause })
   }
 }

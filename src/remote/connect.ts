@@ -1,18 +1,25 @@
-/** The other end of `createPort`: a store out of a port. */
+/** The other end of `createPort`, or of an owner's local socket: a store out of a port. */
 import { MessageChannel, MessagePort, receiveMessageOnPort } from 'node:worker_threads'
-import type { Defaults, Store } from '../api.js'
+import type { Defaults, Store, Writer } from '../api.js'
+import { checkOptions, isPlainObject } from '../check-options.js'
 import { stateError } from '../errors.js'
 import { typeName } from '../messages.js'
-import { BASE_DEFAULTS, resolveDefaults, type ResolvedDefaults } from '../options.js'
+import { checkRoot } from '../open-options.js'
+import { BASE_DEFAULTS, resolveDefaults } from '../options.js'
 import { StoreHandle, type CloseSettings, type StoreParts } from '../store-handle.js'
 import { ClientConnection } from './client-connection.js'
 import { readGreeting, type GreetingContent } from './greeting.js'
 import { RemoteCoordinator } from './remote-coordinator.js'
+import { connectRoot } from './socket/connect-root.js'
+
+const TARGET: ReadonlySet<string> = new Set(['root'])
 
 /**
- * The store behind a port that `createPort` made, in whatever thread of the process. Rejects with `TypeError` if it is no
- * such port, and with `DISCONNECTED` if the port or the store was closed. The port can't be used for anything else any more;
- * closing it drops the connection with all that is under way.
+ * The store behind a port that `createPort` made, in whatever thread of the process, or the one that another process of the
+ * same user has open at a root. Rejects with `TypeError` if it is no such port, with `DISCONNECTED` if the port or the store
+ * was closed, and with `NO_OWNER` if nobody has the root open (or `socket: false`); opening it is `openStore`'s, and
+ * `shareStore` does whichever is right. A port can't be used for anything else any more; closing it drops the connection with
+ * all that is under way.
  *
  * @example
  * ```ts
@@ -21,14 +28,46 @@ import { RemoteCoordinator } from './remote-coordinator.js'
  * new Worker(new URL('./agent.js', import.meta.url), { workerData: port, transferList: [port] })
  * // in agent.js
  * const store = await connectStore(workerData)
+ * // in another process
+ * const store = await connectStore({ root: './state' })
  * ```
  */
-export async function connectStore(to: MessagePort, options?: Defaults): Promise<Store> {
-  if (!(to instanceof MessagePort))
-    throw new TypeError(`connectStore takes a MessagePort, not ${typeName(to)}`)
+export async function connectStore(
+  to: MessagePort | { readonly root: string },
+  options?: Defaults,
+): Promise<Store> {
+  const target = checkTarget(to)
   const defaults = resolveDefaults(BASE_DEFAULTS, options)
-  defaults.signal?.throwIfAborted()
-  return storeOf(await connectPort(to, defaults.signal), defaults)
+  const { signal } = defaults
+  signal?.throwIfAborted()
+  const parts =
+    target instanceof MessagePort
+      ? partsOf(await connectPort(target, signal))
+      : await connectRootParts(target, signal)
+  const { writer } = parts
+  // Who is bound to write as somebody does so without having to say it.
+  return new StoreHandle(
+    parts,
+    writer === null || defaults.writer !== null ? defaults : { ...defaults, writer },
+  )
+}
+
+/** What a store is made of whose owner is another process. `root` is as the caller names it. */
+export async function connectRootParts(
+  root: string,
+  signal: AbortSignal | undefined,
+): Promise<ConnectedParts> {
+  const { port, cause } = await connectRoot(root, signal)
+  return { ...partsOf(await connectPort(port, signal, cause)), root }
+}
+
+function checkTarget(to: unknown): MessagePort | string {
+  if (to instanceof MessagePort) return to
+  if (!isPlainObject(to)) {
+    throw new TypeError(`connectStore takes a MessagePort or an object with a root, not ${typeName(to)}`)
+  }
+  checkOptions(to, TARGET, 'connectStore')
+  return checkRoot(to['root'])
 }
 
 export interface Connected {
@@ -57,26 +96,25 @@ export async function connectPort(
   return { host, connection }
 }
 
+/** With the writer that the connection is bound to, if it is. */
+export interface ConnectedParts extends StoreParts {
+  readonly writer: Writer | null
+}
+
 /** `close` stands in for the connection's own where there is more to do. */
-export function storeOf(
+export function partsOf(
   { host, connection }: Connected,
-  defaults: ResolvedDefaults,
   close = (settings: CloseSettings): Promise<boolean> => host.close(settings),
-): Store {
+): ConnectedParts {
   const { root, bounds } = connection.greeting
-  const parts: StoreParts = {
+  return {
     host,
     events: connection.events.bus,
     root,
     createPort: (asked) => host.createPort(asked),
     close,
+    writer: bounds.writer,
   }
-  // Who is bound to write as somebody does so without having to say it.
-  const { writer } = bounds
-  return new StoreHandle(
-    parts,
-    writer === null || defaults.writer !== null ? defaults : { ...defaults, writer },
-  )
 }
 
 /**

@@ -1,16 +1,19 @@
 /** A store in a thread of its own: the opener is one connection among others, which closes the store when it is closed. */
 import { Worker, type MessagePort } from 'node:worker_threads'
-import type { Store } from '../api.js'
 import { orAborted } from '../abort.js'
 import { stateError } from '../errors.js'
 import type { Limits } from '../limits.js'
 import type { FileSettings } from '../open-options.js'
 import type { ResolvedDefaults } from '../options.js'
-import { connectPort, storeOf } from './connect.js'
+import type { StoreParts } from '../store-handle.js'
+import { connectPort, partsOf } from './connect.js'
 import { decodeError, type EncodedError } from './encode-error.js'
 
 /** What the thread is started with: the part of an opening's settings that it needs, and that can be cloned. */
-export interface ThreadSettings extends Pick<FileSettings, 'root' | 'ownerWaitMs' | 'workers' | 'mode'> {
+export interface ThreadSettings extends Pick<
+  FileSettings,
+  'root' | 'ownerWaitMs' | 'workers' | 'mode' | 'socket'
+> {
   readonly limits: Limits
   readonly workerUrl: string | null
 }
@@ -20,7 +23,7 @@ export type ThreadMessage = { readonly port: MessagePort } | { readonly error: E
 
 type Settings = FileSettings & { readonly defaults: ResolvedDefaults; readonly limits: Limits }
 
-export async function openInOwnThread(settings: Settings): Promise<Store> {
+export async function openInOwnThread(settings: Settings): Promise<StoreParts> {
   const { signal } = settings.defaults
   signal?.throwIfAborted()
   const opening = open(settings)
@@ -28,19 +31,19 @@ export async function openInOwnThread(settings: Settings): Promise<Store> {
     return await orAborted(opening, signal)
   } catch (error) {
     // What opens after it was given up is closed again.
-    if (signal?.aborted === true) void opening.then((store) => store.close({ flush: false })).catch(() => {})
+    if (signal?.aborted === true) void opening.then((parts) => parts.close({ flush: false })).catch(() => {})
     throw error
   }
 }
 
-async function open(settings: Settings): Promise<Store> {
+async function open(settings: Settings): Promise<StoreParts> {
   const thread = new StoreThread(settings)
   const port = await thread.opened
   const connected = await connectPort(port, undefined, () => thread.ended())
   // As of a store in this thread: published in the first turn of the event loop after it was opened.
   setImmediate(() => connected.connection.events.publishEarly())
   thread.unref()
-  return storeOf(connected, settings.defaults, async (closing) => {
+  return partsOf(connected, async (closing) => {
     try {
       return await connected.host.close(closing)
     } finally {
@@ -57,13 +60,14 @@ class StoreThread {
   readonly #exited: Promise<void>
   #error: unknown
 
-  constructor({ root, ownerWaitMs, workers, workerUrl, mode, limits, threadUrl }: Settings) {
+  constructor({ root, ownerWaitMs, workers, workerUrl, mode, limits, threadUrl, socket }: Settings) {
     const workerData: ThreadSettings = {
       root,
       ownerWaitMs,
       workers,
       mode,
       limits,
+      socket,
       workerUrl: workerUrl?.href ?? null,
     }
     const worker =

@@ -32,7 +32,16 @@ describe('connectStore', () => {
 
   test('names what is wrong with what it is given', async () => {
     const { store } = await hosted()
-    for (const wrong of [undefined, null, {}, 'port', store, new MessageChannel(), { root: '/tmp/x' }]) {
+    for (const wrong of [
+      undefined,
+      null,
+      {},
+      'port',
+      store,
+      new MessageChannel(),
+      { root: 7 },
+      { root: '/tmp/x', port: 1 },
+    ]) {
       expect(await misuse(() => connectStore(wrong as MessagePort))).toBeInstanceOf(TypeError)
     }
     const port = store.createPort()

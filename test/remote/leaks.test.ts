@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { failureOf, iteratorOf } from '../../src/contract/observe.js'
-import { connectPort, storeOf } from '../../src/remote/connect.js'
 import { BASE_DEFAULTS } from '../../src/options.js'
+import { connectPort, partsOf } from '../../src/remote/connect.js'
+import { StoreHandle } from '../../src/store-handle.js'
 import { collectGarbage } from '../helpers/collect-garbage.js'
 import { hosted, until } from './hosted.js'
 
@@ -27,9 +28,10 @@ test('10,000 connections that did something leave nothing behind', { timeout: HA
   const connection = async (index: number): Promise<void> => {
     const port = store.createPort()
     const connected = await connectPort(port, undefined)
-    const remote = await storeOf(connected, BASE_DEFAULTS).resume('n', { writer: { writerId: `w${index}` } })
+    const handle = new StoreHandle(partsOf(connected), BASE_DEFAULTS)
+    const remote = await handle.resume('n', { writer: { writerId: `w${index}` } })
     const items = index % 4 === 0 ? iteratorOf(remote.watch()) : null
-    if (index % 4 === 1) storeOf(connected, BASE_DEFAULTS).events.on('change', () => {}, { namespace: 'n' })
+    if (index % 4 === 1) handle.events.on('change', () => {}, { namespace: 'n' })
     if (index % 4 === 2) await remote.update('updated', () => (index % 8 === 2 ? 'x' : undefined))
     else await remote.write('k', '')
     if (items !== null) expect((await items.next()).value).toMatchObject({ key: 'k' })

@@ -126,6 +126,11 @@ export const nodeFileSystem: FileSystem = {
     }),
 }
 
+/** Permissions of what is at the path; follows a symlink. Only for the local socket, which is made by the system. */
+export function setMode(path: string, mode: number): void {
+  fs.chmodSync(path, mode)
+}
+
 /** Writes all bytes. */
 export function writeFully(fs: FileSystem, fd: number, bytes: Uint8Array, position: number): void {
   let done = 0

@@ -27,6 +27,10 @@ export interface StoreLayout {
   readonly tmp: string
   /** Hand edits that recovery moved out of the way. */
   readonly preserved: string
+  /** Where the owner can be reached by other processes; there as long as a store is open, and after it was killed. */
+  readonly socket: string
+  /** Where that is made, before it is moved to its place. */
+  readonly listening: string
 }
 
 export function storeLayout(root: string): StoreLayout {
@@ -40,6 +44,8 @@ export function storeLayout(root: string): StoreLayout {
     journal: `${directory}/journal`,
     tmp: `${directory}/tmp`,
     preserved: `${directory}/${PRESERVED}`,
+    socket: `${directory}/socket`,
+    listening: `${directory}/tmp/listen`,
   }
 }
 
