@@ -1,11 +1,11 @@
 /**
  * `npm run test:torture -- --seed N --minutes M`: the tests that look at random cases, from another seed than the fixed one
- * of `npm test`, for M minutes altogether. What tries everything there is, once, comes first and gets a third of the time at
+ * of `npm test`, for M minutes altogether. What tries everything there is, once, comes first and gets half of the time at
  * most; the rest is shared by the kinds that go on with one seed after the other. What runs when the time is over has half
- * a minute to come to its end.
+ * a minute to come to its end, and is cut off then.
  *
- * --only KIND   one kind, or one test file, again and again if need be: for as long as it takes, at least once each
- * --test TITLE  of that, one test only
+ * --only KIND   this kind (see test/torture/kinds.mjs) or test file, to its end; may be given several times
+ * --test TITLE  this test only
  * --minutes 0   each test once, with one seed
  * --long        more is tried of each seed; the default from ten minutes on (--short: not then either)
  */
@@ -62,7 +62,7 @@ say(`--seed ${settings.seed} --minutes ${settings.minutes} ${settings.isLong ? '
 const isNamed = settings.only.length > 0
 const once = settings.kinds.filter(({ shares }) => shares === 0)
 const shared = settings.kinds.filter(({ shares }) => shares > 0)
-for (const kind of once) await run(kind, settings.seed, 0, isNamed ? Infinity : begun + (end - begun) / 3)
+for (const kind of once) await run(kind, settings.seed, 0, isNamed ? Infinity : begun + (end - begun) / 2)
 for (let round = 0; shared.length > 0 && (round === 0 || end - performance.now() > GRACE_MS); round++) {
   if (isInterrupted) break
   let shares = shared.reduce((sum, kind) => sum + kind.shares, 0)
