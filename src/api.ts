@@ -6,7 +6,9 @@ import type { MessagePort } from 'node:worker_threads'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { AgentStateError } from './errors.js'
 import type { Backend } from './backend/backend.js'
+import type { Health } from './health.js'
 import type { Limits } from './limits.js'
+import type { StoreMetrics } from './metrics.js'
 
 export type Schema = StandardSchemaV1
 export type SchemaOutput<S extends Schema> = StandardSchemaV1.InferOutput<S>
@@ -157,6 +159,10 @@ export interface Store extends AsyncDisposable {
   createPort(bounds?: PortBounds): MessagePort
   /** Waits until the tree shows everything acknowledged so far; `TREE_STUCK` if a key's files can't be written. */
   flush(options?: Wait): Promise<void>
+  /** What the whole store has counted since it was opened, whichever connection asks. Rejects with `STORE_CLOSED`. */
+  metrics(): Promise<StoreMetrics>
+  /** In words, what is wrong with the store. */
+  health(): Promise<Health>
   /**
    * Finishes what was admitted, rejects the rest with `STORE_CLOSED`, flushes, releases the root. Idempotent. Of a
    * connection: finishes what was asked through it and flushes; the store stays open.

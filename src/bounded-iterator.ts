@@ -43,6 +43,11 @@ export class BoundedIterator<T> implements AsyncIterableIterator<T, undefined> {
     return this.#buffer.length >= this.#itemsMax
   }
 
+  /** Items that were not taken yet. */
+  get waiting(): number {
+    return this.#buffer.length
+  }
+
   /** False if the item was not taken: the buffer is full, or the iterator has ended. */
   push(item: T): boolean {
     if (this.#ending.kind !== 'open') return false

@@ -33,6 +33,7 @@ export interface Interest {
 }
 
 interface OpenIterator {
+  readonly waiting: number
   readonly type: EventType
   readonly namespace: string | undefined
   end(): void
@@ -44,11 +45,19 @@ export class EventBus implements Events {
   readonly #iterators = new Set<OpenIterator>()
   readonly #bufferMax: number
   readonly #interest: Interest | null
+  #missed = 0
   #ended = false
 
   constructor(bufferMax: number, interest: Interest | null = null) {
     this.#bufferMax = bufferMax
     this.#interest = interest
+  }
+
+  /** Events that iterators dropped so far, and those that wait in one now. */
+  get counts(): { readonly missed: number; readonly waiting: number } {
+    let waiting = 0
+    for (const iterator of this.#iterators) waiting += iterator.waiting
+    return { missed: this.#missed, waiting }
   }
 
   has(type: Type): boolean {
@@ -113,6 +122,9 @@ export class EventBus implements Events {
     }
     let unsubscribe = (): void => {}
     const handle: OpenIterator = {
+      get waiting() {
+        return iterator.waiting
+      },
       type,
       namespace: filter?.namespace,
       end: () => iterator.end(),
@@ -145,7 +157,9 @@ export class EventBus implements Events {
         const lagged = takeMissed()
         if (lagged !== null) iterator.push(lagged)
       }
-      if (!iterator.push({ ...event, type })) missed++
+      if (iterator.push({ ...event, type })) return
+      missed++
+      this.#missed++
     }
     unsubscribe = this.#subscribe(type, deliver, { namespace: filter?.namespace })
     return iterator

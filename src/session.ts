@@ -25,7 +25,12 @@ import type {
   Writer,
 } from './api.js'
 import { checkFunction } from './check-options.js'
-import type { OperationResult, RequestedOperation } from './coordinator/request.js'
+import type {
+  OperationResult,
+  RequestAnswer,
+  RequestBody,
+  RequestedOperation,
+} from './coordinator/request.js'
 import { SeenKeys } from './coordinator/seen-keys.js'
 import { stateError } from './errors.js'
 import { buildHandoff, HANDOFF_KEY, parseHandoff } from './handoff.js'
@@ -42,7 +47,8 @@ import {
   type ResolvedDefaults,
 } from './options.js'
 import { toOperations } from './operations.js'
-import type { FoundEntry, KnownHead, SessionHost } from './store-host.js'
+import type { FoundEntry, KnownHead, SessionHost, UpdateStep } from './store-host.js'
+import { tracing } from './tracing.js'
 import { bytesOf, takeValue, textOf } from './value.js'
 
 /** Entries that `entries()` reads ahead. */
@@ -194,7 +200,9 @@ export class SessionHandle implements Session {
       return [] as unknown as Results<O>
     }
     const body = { kind: 'change' as const, operations: requested.operations, single: false, terms }
-    const answer = this.#host.submit(this.namespace, body, requested.bytes, this.#seen, terms.signal)
+    const send = (): Promise<RequestAnswer> => this.#send(body, requested.bytes, terms)
+    const context = { namespace: this.namespace, operations: requested.operations.length }
+    const answer = tracing.batch.hasSubscribers ? tracing.batch.tracePromise(send, context) : send()
     return (await answer) as unknown as Results<O>
   }
 
@@ -244,9 +252,19 @@ export class SessionHandle implements Session {
     return text === null ? null : parseHandoff(text, this.namespace)
   }
 
+  #send(body: RequestBody, bytes: number, terms: ResolvedDefaults): Promise<RequestAnswer> {
+    return this.#host.submit(this.namespace, body, bytes, this.#seen, terms.signal)
+  }
+
   #submit(operation: RequestedOperation, bytes: number, terms: ResolvedDefaults): Promise<OperationResult> {
     const body = { kind: 'change' as const, operations: [operation], single: true, terms }
-    const answer = this.#host.submit(this.namespace, body, bytes, this.#seen, terms.signal)
+    const channel = tracing[operation.kind]
+    const answer = channel.hasSubscribers
+      ? channel.tracePromise(() => this.#send(body, bytes, terms), {
+          namespace: this.namespace,
+          key: operation.key,
+        })
+      : this.#send(body, bytes, terms)
     return answer as Promise<OperationResult>
   }
 
@@ -256,7 +274,7 @@ export class SessionHandle implements Session {
     decide: (found: FoundEntry | null) => Promise<Value | null | undefined>,
   ): Promise<WriteResult | DeleteResult | null> {
     const terms = resolveUpdateOptions(this.#defaults, options)
-    return this.#host.update(this.namespace, key, terms.signal, {
+    const step: UpdateStep = {
       decide: (found) => {
         this.#seen?.set(key, found === null ? null : found.head.revision)
         return decide(found)
@@ -268,7 +286,11 @@ export class SessionHandle implements Session {
         const taken = takeValue(value, key, this.#host.limits.valueBytesMax)
         return this.#submit({ kind: 'write', key, ...taken, ...conditions }, taken.size, terms)
       },
-    })
+    }
+    const update = (): Promise<WriteResult | DeleteResult | null> =>
+      this.#host.update(this.namespace, key, terms.signal, step)
+    if (!tracing.update.hasSubscribers) return update()
+    return tracing.update.tracePromise(update, { namespace: this.namespace, key })
   }
 
   /** What this session saw of the key when it was called, or says that it saw. */

@@ -8,7 +8,9 @@ import type { CloseOptions, Defaults, Events, Page, PortBounds, Session, Store, 
 import { orAborted } from './abort.js'
 import { wallClockMs } from './clock.js'
 import { stateError } from './errors.js'
+import { CLOSED, healthOf, type Health } from './health.js'
 import { thrownText } from './messages.js'
+import type { StoreMetrics } from './metrics.js'
 import { validateNamespace } from './namespace.js'
 import {
   checkCloseOptions,
@@ -31,6 +33,7 @@ export interface StoreParts {
   /** What messages and handover documents name as the root. */
   readonly root: string
   createPort(bounds: PortBounds | undefined): MessagePort
+  metrics(): Promise<StoreMetrics>
   /** Called once. False if the tree should be up to date and is not. */
   close(settings: CloseSettings): Promise<boolean>
 }
@@ -91,6 +94,17 @@ export class StoreHandle implements Store {
 
   createPort(bounds?: PortBounds): MessagePort {
     return this.#parts.createPort(bounds)
+  }
+
+  async metrics(): Promise<StoreMetrics> {
+    this.#host.checkOpen()
+    return this.#parts.metrics()
+  }
+
+  async health(): Promise<Health> {
+    const { state } = this
+    if (state === 'closed') return CLOSED
+    return healthOf(state, await this.#parts.metrics())
   }
 
   async flush(options?: Wait): Promise<void> {

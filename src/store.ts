@@ -53,6 +53,7 @@ export class LocalStore {
       events: this.#bus,
       root,
       createPort: (bounds) => this.ports.createPort(bounds),
+      metrics: async () => this.ports.metrics(),
       close: (options) => this.close(options),
     }
   }

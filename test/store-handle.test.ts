@@ -21,6 +21,7 @@ function given(close: (settings: CloseSettings) => Promise<boolean>) {
     createPort: () => {
       throw new Error('no ports here')
     },
+    metrics: () => Promise.reject(new Error('nothing is counted here')),
     close: (settings: CloseSettings) => {
       closes.push(settings)
       return close(settings)

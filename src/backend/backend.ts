@@ -9,6 +9,7 @@
 import type { Value, Writer } from '../api.js'
 import type { AgentStateError } from '../errors.js'
 import type { Limits } from '../limits.js'
+import type { BackendMetrics } from '../metrics.js'
 
 /** What is stored of an entry besides its value. */
 export interface Head {
@@ -123,6 +124,8 @@ export interface Backend {
   ready(): Promise<void> | null
   /** One outcome a plan, in the plans' order. Never rejects. */
   commit(plans: readonly Plan[]): Promise<readonly CommitOutcome[]>
+  /** What it counts, where it counts something. */
+  metrics?(): BackendMetrics
   /** A revision for a change that was found, not made: greater than all before, never reused. */
   allocateRevision(): number
   /** All namespaces, in any order. */

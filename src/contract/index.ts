@@ -27,6 +27,7 @@ import { keyTrees } from './store/key-trees.js'
 import { lifecycle } from './store/lifecycle.js'
 import { limits } from './store/limits.js'
 import { lists } from './store/lists.js'
+import { metrics } from './store/metrics.js'
 import { namespaces } from './store/namespaces.js'
 import { options } from './store/options.js'
 import { policies } from './store/policies.js'
@@ -71,6 +72,7 @@ const STORE_CHAPTERS: Readonly<Record<string, (given: Given) => void>> = {
   options,
   aborting,
   limits,
+  metrics,
   lifecycle,
 }
 

@@ -7,9 +7,11 @@
  * - I8: a request whose commit failed learns whether it changed nothing or whether that is unknown.
  * - I11: every request is answered, also when the store fails or closes.
  */
+import { performance } from 'node:perf_hooks'
 import type { Backend, CommitOutcome, Plan } from '../backend/backend.js'
 import { stateError, type AgentStateError } from '../errors.js'
 import type { Limits } from '../limits.js'
+import type { CommitCounts } from './commit-counts.js'
 import { storeFailed, unpin, Intake } from './intake.js'
 import type { Mailbox } from './mailbox.js'
 import type { NamespaceState } from './namespace-state.js'
@@ -18,6 +20,7 @@ import { plan, type Decision, type PlannedRequests } from './plan.js'
 import type { Publisher } from './publisher.js'
 import type { Reader } from './reader.js'
 import type { Request, RequestAnswer } from './request.js'
+import { tracing } from '../tracing.js'
 import { settle, type SettleContext } from './settle.js'
 
 /** The part of a commit group that belongs to one namespace. */
@@ -41,6 +44,7 @@ export class Committer {
   readonly #publisher: Publisher
   readonly #now: () => number
   readonly #intake: Intake
+  readonly #counts: CommitCounts
   #inFlight = 0
   #scheduled = false
   #waitingForBackend = false
@@ -53,18 +57,25 @@ export class Committer {
     namespaces: Namespaces,
     publisher: Publisher,
     reader: Reader,
+    counts: CommitCounts,
     now: () => number,
   ) {
     this.#backend = backend
+    this.#counts = counts
     this.#limits = limits
     this.#namespaces = namespaces
     this.#publisher = publisher
     this.#now = now
-    this.#intake = new Intake(limits, namespaces, reader, () => this.#changed())
+    this.#intake = new Intake(limits, namespaces, reader, counts, () => this.#changed())
   }
 
   submit(state: NamespaceState, request: Request, signal: AbortSignal | undefined): void {
     this.#intake.submit(state, request, signal)
+  }
+
+  /** What waits to be committed. */
+  get queue(): { readonly operations: number; readonly bytes: number } {
+    return this.#intake.queue
   }
 
   isInUse(state: NamespaceState): boolean {
@@ -179,7 +190,15 @@ export class Committer {
 
   async #commit(group: readonly Batch[]): Promise<void> {
     this.#inFlight++
-    const outcomes = await this.#outcomes(group.map((batch) => batch.plan))
+    const operations = group.reduce((sum, { requests }) => sum + operationCount(requests), 0)
+    this.#counts.groupOperations.record(operations)
+    const beginMs = performance.now()
+    const commit = (): Promise<readonly CommitOutcome[]> =>
+      this.#outcomes(group.map(({ plan: each }) => each))
+    const outcomes = tracing.commit.hasSubscribers
+      ? await tracing.commit.tracePromise(commit, { operations })
+      : await commit()
+    this.#counts.commitMs.record(performance.now() - beginMs)
     this.#inFlight--
     const again = group.map((batch, index) => this.#answer(batch, outcomes[index] ?? UNANSWERED))
     group.forEach(({ mailbox }, index) => this.#intake.giveBack(mailbox, again[index]!))
@@ -219,6 +238,7 @@ export class Committer {
     const context: SettleContext = {
       namespaces: this.#namespaces,
       publisher: this.#publisher,
+      counts: this.#counts,
       state: batch.mailbox.namespace,
       atMs: batch.plan.atMs,
       firstRevision,
@@ -233,6 +253,7 @@ export class Committer {
           request.resolve(answer)
         }
       } catch (error) {
+        this.#counts.refused++
         request.reject(error)
       }
       unpin(request)
@@ -293,6 +314,12 @@ export class Committer {
     if (!this.#intake.isIdle) return
     for (const resolve of this.#idleWaiters.splice(0)) resolve()
   }
+}
+
+function operationCount(requests: readonly Request[]): number {
+  let count = 0
+  for (const request of requests) count += request.operationCount
+  return count
 }
 
 function waitsForTree(

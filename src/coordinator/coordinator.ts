@@ -6,6 +6,7 @@
  * - `update` takes a turn per key here, reads, and comes back as a conditional change (no lock is held meanwhile).
  * - I11: after `close` has begun every new call is refused, and every old one is answered before the backend closes.
  */
+import { performance } from 'node:perf_hooks'
 import type { Change, DeleteResult, Page, WatchOptions, WriteResult } from '../api.js'
 import { orAborted } from '../abort.js'
 import type { Backend, BackendHost, Head } from '../backend/backend.js'
@@ -13,9 +14,11 @@ import { AgentStateError, stateError } from '../errors.js'
 import type { EventBus } from '../event-bus.js'
 import type { Limits } from '../limits.js'
 import { pageOf } from '../page.js'
+import type { StoreMetrics } from '../metrics.js'
 import type { HostState, StoreHost, UpdateStep } from '../store-host.js'
 import { compareUtf8 } from '../utf8.js'
 import { watch, type WatchIterable } from '../watch.js'
+import { CommitCounts } from './commit-counts.js'
 import { Committer } from './committer.js'
 import { storeFailed } from './intake.js'
 import { Namespaces } from './namespaces.js'
@@ -32,6 +35,8 @@ export class Coordinator implements StoreHost {
   readonly #namespaces: Namespaces
   readonly #reader: Reader
   readonly #committer: Committer
+  readonly #counts = new CommitCounts()
+  readonly #openedAtMs = performance.now()
   readonly #updates = new UpdateTurns()
   #state: HostState = 'open'
   #failure: AgentStateError | null = null
@@ -46,7 +51,8 @@ export class Coordinator implements StoreHost {
     this.#namespaces = new Namespaces(backend, limits, (state) => this.#committer.isInUse(state))
     this.publisher = new Publisher(events, limits.historyMax, (name) => this.#namespaces.find(name))
     this.#reader = new Reader(backend, this.#namespaces, this.publisher)
-    this.#committer = new Committer(backend, limits, this.#namespaces, this.publisher, this.#reader, now)
+    const parts = [this.#namespaces, this.publisher, this.#reader, this.#counts] as const
+    this.#committer = new Committer(backend, limits, ...parts, now)
   }
 
   get state(): HostState {
@@ -230,6 +236,25 @@ export class Coordinator implements StoreHost {
   flush(signal: AbortSignal | undefined): Promise<void> {
     this.#begin(signal)
     return orAborted(this.#backend.flush(), signal)
+  }
+
+  /** What was counted, but for the connections, which nobody here knows of. */
+  counted(): Omit<StoreMetrics, 'connections'> {
+    const { writes, deletes, refused, groupOperations, commitMs, queueWaitMs } = this.#counts
+    return {
+      uptimeMs: performance.now() - this.#openedAtMs,
+      writes,
+      deletes,
+      refused,
+      conflicts: { ...this.publisher.conflicts },
+      groupOperations: groupOperations.counts(),
+      commitMs: commitMs.counts(),
+      queueWaitMs: queueWaitMs.counts(),
+      queue: this.#committer.queue,
+      reads: { ...this.#reader.counts },
+      events: this.publisher.events.counts,
+      backend: this.#backend.metrics?.() ?? null,
+    }
   }
 
   /** Answers what was asked for, then closes the backend. False if the tree is not up to date. */

@@ -5,8 +5,10 @@
  * - I3: requests of a namespace are taken in the order of the calls.
  * - I11: when the store fails, everything that waits here is refused: nothing of it was changed.
  */
+import { performance } from 'node:perf_hooks'
 import { stateError, type AgentStateError } from '../errors.js'
 import type { Limits } from '../limits.js'
+import type { CommitCounts } from './commit-counts.js'
 import { Admission, Mailbox } from './mailbox.js'
 import type { KeyState, NamespaceState } from './namespace-state.js'
 import type { Namespaces } from './namespaces.js'
@@ -17,6 +19,7 @@ export class Intake {
   readonly #limits: Limits
   readonly #namespaces: Namespaces
   readonly #reader: Reader
+  readonly #counts: CommitCounts
   /** A mailbox may have become ready, or idle. */
   readonly #onChange: () => void
   readonly #admission: Admission
@@ -25,10 +28,17 @@ export class Intake {
   readonly #ready = new Set<Mailbox>()
   #failure: AgentStateError | null = null
 
-  constructor(limits: Limits, namespaces: Namespaces, reader: Reader, onChange: () => void) {
+  constructor(
+    limits: Limits,
+    namespaces: Namespaces,
+    reader: Reader,
+    counts: CommitCounts,
+    onChange: () => void,
+  ) {
     this.#limits = limits
     this.#namespaces = namespaces
     this.#reader = reader
+    this.#counts = counts
     this.#onChange = onChange
     this.#admission = new Admission(limits.queueBytesMax)
   }
@@ -36,6 +46,13 @@ export class Intake {
   /** Mailboxes that can be taken from, each once, in the order of their turns. */
   get ready(): ReadonlySet<Mailbox> {
     return this.#ready
+  }
+
+  /** What waits in all mailboxes. */
+  get queue(): { readonly operations: number; readonly bytes: number } {
+    let operations = 0
+    for (const mailbox of this.#mailboxes.values()) operations += mailbox.operationCount
+    return { operations, bytes: this.#admission.bytes }
   }
 
   /** Nothing waits, nothing is being committed. */
@@ -104,7 +121,10 @@ export class Intake {
       bytes += next.bytes
       taken.push(next)
     }
-    if (taken.length > 0) mailbox.committing = true
+    if (taken.length > 0) {
+      mailbox.committing = true
+      this.#counts.queueWaitMs.record(performance.now() - mailbox.readySinceMs)
+    }
     return taken
   }
 
@@ -130,7 +150,10 @@ export class Intake {
 
   #wake(mailbox: Mailbox): void {
     if (mailbox.committing || mailbox.loading || mailbox.insideCount === 0) return
-    this.#ready.add(mailbox)
+    if (!this.#ready.has(mailbox)) {
+      mailbox.readySinceMs = performance.now()
+      this.#ready.add(mailbox)
+    }
     this.#onChange()
   }
 

@@ -48,6 +48,8 @@ export class Mailbox {
   committing = false
   /** Heads that the queued requests need are being looked up. */
   loading = false
+  /** Since when there is something to take, in milliseconds of a monotonic clock. */
+  readySinceMs = 0
   readonly #admission: Admission
   readonly #operationsMax: number
   readonly #onAdmitted: (mailbox: Mailbox, request: Request) => void
@@ -75,6 +77,11 @@ export class Mailbox {
 
   get insideCount(): number {
     return this.#inside.length
+  }
+
+  /** Operations that wait, those outside too. */
+  get operationCount(): number {
+    return this.#operations + this.#outside.length
   }
 
   get outsideCount(): number {

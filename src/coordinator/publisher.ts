@@ -20,6 +20,8 @@ const WARNED_MAX = 10_000
 
 export class Publisher {
   readonly events: EventBus
+  /** Conflicts published so far. */
+  readonly conflicts: Record<ConflictPolicy, number> = { ignore: 0, warn: 0, error: 0 }
   readonly #historyMax: number
   /** Ring of the last changes of all namespaces. */
   readonly #history: Change[] = []
@@ -53,6 +55,7 @@ export class Publisher {
     revision: number | null,
     atMs: number,
   ): void {
+    this.conflicts[policy]++
     if (this.events.has('conflict')) {
       this.events.publish('conflict', { ...conflict, policy, outcome, revision, atMs })
     }

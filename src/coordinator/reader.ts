@@ -34,6 +34,8 @@ export class Reader {
   readonly #namespaces: Namespaces
   readonly #publisher: Publisher
   readonly #waiting = new Map<NamespaceState, Waiting[]>()
+  /** Reads that memory answered, and those that the backend was asked for. */
+  readonly counts = { memory: 0, backend: 0 }
   #scheduled = false
 
   constructor(backend: Backend, namespaces: Namespaces, publisher: Publisher) {
@@ -46,16 +48,21 @@ export class Reader {
   peek(namespace: string, key: string): Found | null | undefined {
     const state = this.#namespaces.find(namespace)
     if (state === undefined || state.load.status !== 'loaded') return undefined
-    if (!state.names.has(key)) return null
+    if (!state.names.has(key)) {
+      this.counts.memory++
+      return null
+    }
     const keyState = state.keys.get(key)
     if (keyState?.value === undefined || keyState.head == null) return undefined
     keyState.inValues.used = true
+    this.counts.memory++
     return { head: keyState.head, value: keyState.value }
   }
 
   async read(namespace: string, key: string): Promise<Found | null> {
     const found = this.peek(namespace, key)
     if (found !== undefined) return found
+    this.counts.backend++
     return this.#using(namespace, (state) => this.#read(state, key))
   }
 

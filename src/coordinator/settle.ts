@@ -4,6 +4,7 @@
  */
 import type { Conflict, DeleteResult, WriteResult } from '../api.js'
 import type { Head } from '../backend/backend.js'
+import type { CommitCounts } from './commit-counts.js'
 import type { NamespaceState } from './namespace-state.js'
 import type { Namespaces } from './namespaces.js'
 import { settledConflict, type Decision, type PlannedOperation } from './plan.js'
@@ -13,6 +14,7 @@ import type { OperationResult, Request, RequestAnswer } from './request.js'
 export interface SettleContext {
   readonly namespaces: Namespaces
   readonly publisher: Publisher
+  readonly counts: CommitCounts
   readonly state: NamespaceState
   /** When the plan was made. */
   readonly atMs: number
@@ -92,9 +94,11 @@ function apply(
   }
   const conflict = planned.conflict === null ? null : settledConflict(planned.conflict, context.firstRevision)
   if (change === null) {
+    context.counts.deletes++
     context.namespaces.setDeleted(state, revision, decision.current)
     return { key, deleted: true, revision, conflict } satisfies DeleteResult
   }
+  context.counts.writes++
   const head: Head = {
     revision,
     writer: change.writer,

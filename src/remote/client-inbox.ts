@@ -1,6 +1,7 @@
 /** Reads what the host delivers, entry by entry, and hands it to the connection. The layout is in wire.ts. */
 import type { Conflict, EventMap, WatchItem } from '../api.js'
 import type { EventType } from '../event-bus.js'
+import type { StoreMetrics } from '../metrics.js'
 import type { FoundEntry, KnownHead } from '../store-host.js'
 import { BatchReader, MalformedBatch } from './batch-reader.js'
 import { decodeError, type EncodedError } from './encode-error.js'
@@ -17,9 +18,11 @@ export interface SentResult {
   readonly conflict: SentConflict | null
 }
 
+type Answer = boolean | undefined | null | FoundEntry | KnownHead | readonly string[] | StoreMetrics
+
 export interface ClientInbox {
   /** An answer that fits any call: a truth, nothing, null for what is missing, an entry, a head. */
-  answered(id: number, answer: boolean | undefined | null | FoundEntry | KnownHead | readonly string[]): void
+  answered(id: number, answer: Answer): void
   /** How many results the change with this id has. */
   countOf(id: number): number
   changed(id: number, results: readonly SentResult[]): void
@@ -62,6 +65,8 @@ function takeEntry(reader: BatchReader, inbox: ClientInbox): void {
       return inbox.answered(reader.id(), null)
     case ANSWER.NAMES:
       return inbox.answered(reader.id(), takeNames(reader))
+    case ANSWER.METRICS:
+      return inbox.answered(reader.id(), reader.next() as StoreMetrics)
     case ANSWER.YES:
       return inbox.answered(reader.id(), true)
     case ANSWER.NO:

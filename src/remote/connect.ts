@@ -112,6 +112,7 @@ export function partsOf(
     events: connection.events.bus,
     root,
     createPort: (asked) => host.createPort(asked),
+    metrics: () => host.metrics(),
     close,
     writer: bounds.writer,
   }

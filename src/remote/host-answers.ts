@@ -1,6 +1,7 @@
 /** How the host says things to a connection; the layout is in wire.ts. */
 import type { Conflict, WatchItem } from '../api.js'
 import type { OperationResult, RequestedOperation } from '../coordinator/request.js'
+import type { StoreMetrics } from '../metrics.js'
 import type { FoundEntry, KnownHead } from '../store-host.js'
 import { encodeError } from './encode-error.js'
 import { sizeOf, type ReadAnswers } from './host-reads.js'
@@ -70,6 +71,10 @@ export class HostAnswers implements ReadAnswers, WatchAnswers {
     if (!this.#inFlight.answered(id) || this.#outbox.isClosed) return
     if (head === null) this.#say(ANSWER.MISSING, id)
     else this.#head(ANSWER.HEAD_FOUND, id, head, head.size)
+  }
+
+  metrics(id: number, metrics: StoreMetrics): void {
+    if (this.#inFlight.answered(id)) this.#say(ANSWER.METRICS, id, metrics)
   }
 
   names(id: number, names: readonly string[]): number {

@@ -83,6 +83,8 @@ export class HostCalls {
         return this.#watch(reader)
       case CALL.FLUSH:
         return this.#flush(reader)
+      case CALL.METRICS:
+        return this.#parts.answers.metrics(this.#begin(reader), this.#context.metrics())
       case CALL.HELLO:
         return this.#parts.answers.done(this.#begin(reader))
       case CALL.CLOSE:

@@ -3,6 +3,7 @@ import type { MessagePort } from 'node:worker_threads'
 import type { Coordinator } from '../coordinator/coordinator.js'
 import type { Turn } from '../coordinator/update-turns.js'
 import type { EventBus } from '../event-bus.js'
+import type { StoreMetrics } from '../metrics.js'
 import type { CloseSettings } from '../store-handle.js'
 import type { Bounds } from './bounds.js'
 
@@ -15,6 +16,8 @@ export interface Family {
 export interface HostContext {
   readonly coordinator: Coordinator
   readonly bus: EventBus
+  /** What the whole store has counted. */
+  metrics(): StoreMetrics
   /** An update of any connection of this store, named by the connection's token and its own id of the update. */
   findTurn(token: string, id: number): Turn | null
   /** Serves a port that was made through a connection. Throws if there are too many already. */

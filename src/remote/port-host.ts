@@ -9,6 +9,7 @@ import { onAbort } from '../abort.js'
 import type { Coordinator } from '../coordinator/coordinator.js'
 import type { EventBus } from '../event-bus.js'
 import { stateError } from '../errors.js'
+import type { StoreMetrics } from '../metrics.js'
 import { narrowBounds, UNBOUNDED, type Bounds } from './bounds.js'
 import { HostConnection } from './host-connection.js'
 import type { ConnectionRights, Family, HostContext } from './host-context.js'
@@ -27,6 +28,7 @@ export class PortHost {
     this.#context = {
       coordinator,
       bus,
+      metrics: () => this.metrics(),
       findTurn: (token, id) => this.#connections.get(token)?.turns.find(id) ?? null,
       adopt: (port, token, bounds, family) => this.#adopt(port, token, bounds, family),
     }
@@ -44,6 +46,10 @@ export class PortHost {
       sum.watches += counts.watches
     }
     return sum
+  }
+
+  metrics(): StoreMetrics {
+    return { ...this.#coordinator.counted(), connections: this.#connections.size }
   }
 
   createPort(asked: PortBounds | undefined): MessagePort {

@@ -11,6 +11,7 @@ import type { RequestAnswer, RequestBody } from '../coordinator/request.js'
 import type { SeenKeys } from '../coordinator/seen-keys.js'
 import { AgentStateError } from '../errors.js'
 import type { Limits } from '../limits.js'
+import type { StoreMetrics } from '../metrics.js'
 import type { CloseSettings } from '../store-handle.js'
 import type { FoundEntry, HostState, KnownHead, StoreHost, UpdateStep } from '../store-host.js'
 import { checkWriter, narrowBounds } from './bounds.js'
@@ -99,6 +100,10 @@ export class RemoteCoordinator implements StoreHost {
 
   exists(namespace: string, signal: AbortSignal | undefined): Promise<boolean> {
     return this.#askOf(namespace, signal, CALL.EXISTS)
+  }
+
+  metrics(): Promise<StoreMetrics> {
+    return this.#ask(undefined, CALL.METRICS)
   }
 
   flush(signal: AbortSignal | undefined): Promise<void> {

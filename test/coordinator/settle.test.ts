@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Conflict, Writer } from '../../src/api.js'
 import type { Backend } from '../../src/backend/backend.js'
 import { NamespaceState } from '../../src/coordinator/namespace-state.js'
+import { CommitCounts } from '../../src/coordinator/commit-counts.js'
 import { Namespaces } from '../../src/coordinator/namespaces.js'
 import { Names } from '../../src/coordinator/names.js'
 import { plan } from '../../src/coordinator/plan.js'
@@ -68,6 +69,7 @@ function run(made: ReturnType<typeof given>, ...asked: Asked[]): unknown[] {
   const context: SettleContext = {
     namespaces,
     publisher,
+    counts: new CommitCounts(),
     state,
     atMs: 1_700_000_000_500,
     firstRevision: made.next,

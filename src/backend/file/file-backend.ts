@@ -6,6 +6,7 @@
  */
 import { v4 as uuidv4 } from 'uuid'
 import { stateError } from '../../errors.js'
+import type { BackendMetrics } from '../../metrics.js'
 import type { FileSettings } from '../../open-options.js'
 import type {
   Backend,
@@ -78,6 +79,10 @@ class FileBackend implements Backend {
 
   commit(plans: readonly Plan[]): Promise<readonly CommitOutcome[]> {
     return this.#opened.commit(plans)
+  }
+
+  metrics(): BackendMetrics {
+    return this.#opened.metrics()
   }
 
   allocateRevision(): number {

@@ -9,6 +9,7 @@
  * - When the disk is full, the end of the current segment is kept for deletions, so that room can be made.
  */
 import { performance } from 'node:perf_hooks'
+import { Histogram } from '../../histogram.js'
 import type { CheckpointFile } from './checkpoint.js'
 import { errorCode, systemError, type FileSystem } from './file-system.js'
 import type { FrameEncoder } from './frame-encoder.js'
@@ -86,6 +87,9 @@ export class Journal {
   #refused: { code: string | null; atMs: number } = { code: null, atMs: 0 }
   #recycling: Promise<void> = Promise.resolve()
   #lastAppendAt = 0
+  /** Milliseconds that the frames' writes and syncs took. */
+  readonly appendMs = new Histogram(0.01)
+  readonly syncMs = new Histogram(0.01)
 
   /** `next.segment` is the first id that may be used; `next.offset` is not looked at. */
   constructor(options: JournalOptions, next: JournalPosition, spares: readonly Spare[]) {
@@ -122,6 +126,11 @@ export class Journal {
     const oldest = this.#segments.find((segment) => segment.holders > 0)
     if (oldest === undefined) return 0
     return this.#appended - Math.max(this.#drained, oldest.appendedBefore)
+  }
+
+  /** Bytes appended since it was opened. */
+  get appendedBytes(): number {
+    return this.#appended
   }
 
   get hasSpare(): boolean {
@@ -189,11 +198,13 @@ export class Journal {
     const { sequence, previousCrc, offset } = this.#next
     const place = { storeId: this.#storeId, sequence, segment: segment.id, offset, previousCrc }
     const { bytes, crc } = encoder.seal(place)
+    const beginMs = performance.now()
     for (let done = 0; done < bytes.length;) {
       const written = await fs.writeAsync(this.#fd, bytes, done, bytes.length - done, offset + done)
       if (written <= 0) throw new Error('the disk took no bytes of a write to the journal')
       done += written
     }
+    const writtenMs = performance.now()
     await fs.datasyncAsync(this.#fd)
     this.#next = {
       segment: segment.id,
@@ -203,6 +214,8 @@ export class Journal {
     }
     this.#appended += bytes.length
     this.#lastAppendAt = performance.now()
+    this.appendMs.record(writtenMs - beginMs)
+    this.syncMs.record(this.#lastAppendAt - writtenMs)
     onDurable({ segment, offset })
   }
 

@@ -61,6 +61,8 @@ export class Materializer {
   #running = 0
   #timer: NodeJS.Timeout | null = null
   #timerAtMs = Infinity
+  /** Operations brought into the tree. */
+  #materialized = 0
   #stopped = false
   #retryMs = RETRY_FIRST_MS
   readonly #idleWaiters: (() => void)[] = []
@@ -74,6 +76,11 @@ export class Materializer {
     const isLookedAtSoon = this.#timer !== null && this.#timerAtMs <= performance.now() + LOOK_MS
     if (isLookedAtSoon && this.#waiters.isEmpty && !this.#options.isCrowded()) return
     this.kick()
+  }
+
+  /** Operations of keys that were brought into the tree so far. */
+  get materializedCount(): number {
+    return this.#materialized
   }
 
   /** Starts what is due. */
@@ -253,6 +260,7 @@ export class Materializer {
       const failure = failures.get(index) ?? blocked
       if (failure === undefined) {
         backlog.done(namespace, pending)
+        this.#materialized++
         this.#waiters.done(namespace.name, pending.key, pending.revision)
       } else {
         this.#stuck(namespace, pending, failure)

@@ -8,11 +8,13 @@
  */
 import { performance } from 'node:perf_hooks'
 import { AgentStateError, stateError } from '../../errors.js'
+import type { BackendMetrics } from '../../metrics.js'
 import type { FileSettings } from '../../open-options.js'
 import type { BackendHost, CommitOutcome, OpenAnswer, Plan } from '../backend.js'
 import { Backlog } from './backlog.js'
 import { CheckpointFile } from './checkpoint.js'
 import { Checkpointer } from './checkpointer.js'
+import { cleanUp, type Cleanup } from './clean-up.js'
 import { findEarlierSegments, syncSegments, type EarlierSegments } from './earlier-segments.js'
 import type { FileBackendParts } from './file-backend.js'
 import { errorCode, syncDirectory, type FileSystem } from './file-system.js'
@@ -37,9 +39,6 @@ const RECOVER_AT_ONCE_MAX = 1000
 
 /** The disk is full, or the owner's part of it. */
 const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
-
-/** Things to take apart again, the last one first. */
-type Cleanup = () => void | Promise<void>
 
 export interface CloseRootOptions {
   readonly flush: boolean
@@ -266,6 +265,20 @@ export class OpenRoot {
     return flushed
   }
 
+  metrics(): BackendMetrics {
+    const journal = this.#journal
+    return {
+      journalBytes: journal.appendedBytes,
+      appendMs: journal.appendMs.counts(),
+      syncMs: journal.syncMs.counts(),
+      backlogKeys: this.#backlog.count,
+      backlogBytes: journal.backlogBytes,
+      backlogFill: this.#fill,
+      stuckKeys: this.#backlog.stuckCount,
+      materialized: this.materializer.materializedCount,
+    }
+  }
+
   /** How full the backlog is: 1 at its bound. */
   get #fill(): number {
     const { backlogKeysMax, backlogBytesMax } = this.#parts.host.limits
@@ -358,17 +371,4 @@ function noJournal(path: string, code: string): AgentStateError {
   return FULL.has(code)
     ? stateError('NO_SPACE', message, { cause: code })
     : stateError('ROOT_UNUSABLE', message, { path, cause: code })
-}
-
-/** Runs all, whatever fails; the first error is thrown at the end. */
-async function cleanUp(cleanups: Cleanup[]): Promise<void> {
-  const errors: unknown[] = []
-  for (const cleanup of cleanups.splice(0).reverse()) {
-    try {
-      await cleanup()
-    } catch (error) {
-      errors.push(error)
-    }
-  }
-  if (errors.length > 0) throw errors[0]
 }
