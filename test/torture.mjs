@@ -7,7 +7,8 @@
  * --only KIND   this kind (see test/torture/kinds.mjs) or test file, to its end; may be given several times
  * --test TITLE  this test only
  * --minutes 0   each test once, with one seed
- * --long        more is tried of each seed; the default from ten minutes on (--short: not then either)
+ * --long        more is tried, also of each seed (--short: less); if not said, of what is tried once from ten minutes on, and
+ *               of each seed from sixty
  */
 import { randomInt } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -40,7 +41,7 @@ let isInterrupted = false
 let isOver = false
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
-const failures = new Failures(settings.isLong, ({ title, message, command }) =>
+const failures = new Failures(({ title, message, command }) =>
   say(`FAILED ${title}\n${message}\n\nrepeat it with:\n  ${command}\n`),
 )
 const vitest = await createVitest('test', {
@@ -58,7 +59,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   process.removeAllListeners(signal)
   process.on(signal, interrupt)
 }
-say(`--seed ${settings.seed} --minutes ${settings.minutes} ${settings.isLong ? '--long' : '--short'}`)
+say(`--seed ${settings.seed} --minutes ${settings.minutes}`)
 const isNamed = settings.only.length > 0
 const once = settings.kinds.filter(({ shares }) => shares === 0)
 const shared = settings.kinds.filter(({ shares }) => shares > 0)
@@ -76,17 +77,18 @@ for (let round = 0; shared.length > 0 && (round === 0 || end - performance.now()
 await conclude()
 
 /** Runs the tests of a kind; cut off at the limit, a time. */
-async function run({ name, files }, seed, milliseconds, limit) {
+async function run({ name, files, shares }, seed, milliseconds, limit) {
   if (isInterrupted) return
   if (settings.minutes > 0 && limit - performance.now() < SECOND) {
     cutOff.push(`${name} (not begun)`)
     return
   }
-  failures.begin(seed)
+  const isLong = settings.isLong(shares > 0)
+  failures.begin(seed, isLong)
   Object.assign(process.env, {
     AGENT_STATE_TALLY: tally,
     AGENT_STATE_SEED: String(seed),
-    AGENT_STATE_LONG: settings.isLong ? '1' : '0',
+    AGENT_STATE_LONG: isLong ? '1' : '0',
     AGENT_STATE_MINUTES: String((milliseconds / MINUTE) * Math.min(1, WORKERS / files.length)),
   })
   say(
@@ -177,6 +179,7 @@ function readSettings() {
     throw new RangeError('--seed is a whole number, --minutes a number')
   }
   if (values.long && values.short) throw new RangeError('it is either --long or --short')
-  const isLong = values.long || (minutes >= 10 && !values.short)
+  /** @param {boolean} hasShare Of the time: then more of each seed is at the cost of other seeds. */
+  const isLong = (hasShare) => values.long || (!values.short && minutes >= (hasShare ? 60 : 10))
   return { seed, minutes, isLong, only: values.only, test: values.test, kinds: kindsNamed(values.only) }
 }

@@ -332,7 +332,10 @@ class Model {
     if (body.kind !== 'change') {
       const hasChanged = this.exists !== (body.kind === 'create')
       this.exists = body.kind === 'create'
-      if (body.kind === 'remove') this.keys.clear()
+      if (body.kind === 'remove') {
+        // Who deleted a key before is still known.
+        for (const [key, { revision }] of this.keys) if (revision !== null) this.keys.delete(key)
+      }
       return `${body.kind} ${hasChanged ? this.next++ : 'nothing'}`
     }
     if (!this.exists) return 'NAMESPACE_NOT_FOUND'

@@ -12,25 +12,26 @@ export class Failures {
   /** The tests that are running. */
   running = new Set()
   #seed = 0
-  /** @readonly */
-  #isLong
+  #isLong = false
   /** @readonly */
   #onFailure
   /** What is cut off has not failed. */
   isIgnoring = false
 
-  /**
-   * @param {boolean} isLong
-   * @param {(failure: Failure) => void} onFailure
-   */
-  constructor(isLong, onFailure) {
-    this.#isLong = isLong
+  /** @param {(failure: Failure) => void} onFailure */
+  constructor(onFailure) {
     this.#onFailure = onFailure
   }
 
-  /** @param {number} seed The first one of the tests that come now. */
-  begin(seed) {
+  /**
+   * Of the tests that come now.
+   *
+   * @param {number} seed The first one.
+   * @param {boolean} isLong
+   */
+  begin(seed, isLong) {
     this.#seed = seed
+    this.#isLong = isLong
     this.running.clear()
   }
 
