@@ -1,6 +1,7 @@
 /** The model of a disk, by itself: what may be found after a power cut, and what may not, for a few calls at a time. */
 import { describe, expect, test } from 'vitest'
 import { DiskState, randomSurvival, ROOT_INODE, type DiskOp } from './support/disk/disk-state.js'
+import { Recording } from './support/disk/recording.js'
 import { Random } from './support/random.js'
 
 const FILE = 2
@@ -172,4 +173,25 @@ describe('after a power cut', () => {
     })
     expect(contents.some((text) => text.includes('s*'))).toBe(true)
   })
+})
+
+test('a task that is at work may have made only some of its changes; once it was answered it has made all', () => {
+  const recording = new Recording(new DiskState())
+  const add = (op: DiskOp, task: number | null): void => recording.add({ op, path: '', task })
+  add(create(FILE, 'first'), 1)
+  add(create(OTHER, 'second'), 1)
+  add(create(FOLDER, 'of another'), null)
+  const foundAt = (moment: number): Set<string> => {
+    const random = new Random(1)
+    return new Set(
+      Array.from({ length: 200 }, () =>
+        [...recording.stateAt(moment, random).entries(ROOT_INODE).keys()].join(', '),
+      ),
+    )
+  }
+  const all = 'first, second, of another'
+  expect(foundAt(3)).toEqual(new Set([all, 'first, of another', 'of another']))
+  recording.answered(1)
+  expect(foundAt(3)).toEqual(new Set([all]))
+  expect(foundAt(2)).toEqual(new Set(['first, second', 'first', '']))
 })
