@@ -4,7 +4,9 @@ import { benchCommand } from './bench-command.js'
 import { conflictsCommand } from './conflicts-command.js'
 import { describeError, formatError } from './describe-error.js'
 import { ExitCode } from './exit-code.js'
+import { exportCommand } from './export-command.js'
 import { getCommand } from './get-command.js'
+import { importCommand } from './import-command.js'
 import { infoCommand } from './info-command.js'
 import { lsCommand } from './ls-command.js'
 import { putCommand } from './put-command.js'
@@ -41,6 +43,7 @@ function commands(): Command[] {
   return [
     ...[lsCommand(), getCommand(), putCommand(), rmCommand(), statCommand()],
     ...[watchCommand(), conflictsCommand()],
+    ...[exportCommand(), importCommand()],
     ...[infoCommand(), verifyCommand()],
     ...[replayCommand(), benchCommand()],
   ]

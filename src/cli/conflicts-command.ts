@@ -51,6 +51,7 @@ async function conflicts(
     }
   })
   context.signal.throwIfAborted()
+  context.note('the owner of the root has closed it')
 }
 
 /** One conflict in one line. */

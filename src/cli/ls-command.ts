@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import type { Session, Stat, Store } from '../index.js'
+import { asKey } from '../archive/as-key.js'
 import { CliError } from './cli-error.js'
 import { columns, formatTime, formatWriter } from './columns.js'
 import { EXIT_STATUS, ExitCode } from './exit-code.js'
@@ -91,11 +92,6 @@ export async function* pagesOfKeys(
     if (keys.length < PAGE) return
     after = keys.at(-1)
   }
-}
-
-/** A listed key as it has to be given: white space at its ends would be taken for a slip. */
-export function asKey(listed: string): string {
-  return listed.trim() === listed ? listed : `./${listed}/.`
 }
 
 async function printName({ output }: CommandContext, name: string, options: Options): Promise<void> {

@@ -3,6 +3,7 @@
  * `--json` prints one object a line.
  */
 import type { Command } from 'commander'
+import { CliError } from './cli-error.js'
 import { describeError, errorToJson, formatError } from './describe-error.js'
 import { ExitCode } from './exit-code.js'
 import { isClosedPipe, Output } from './output.js'
@@ -105,9 +106,10 @@ function report(
   output: Output,
 ): ExitCode {
   if (interrupted.reason instanceof Interruption) return interrupted.reason.exitCode
-  // `once` wraps the reason of its signal.
-  if (output.gone.aborted && isClosedPipe(output.gone.reason)) return ExitCode.ok
-  const described = describeError(output.gone.aborted ? output.gone.reason : error)
+  // What waits for the output wraps its reason.
+  const isLostOutput = output.gone.aborted && !(error instanceof CliError)
+  if (isLostOutput && isClosedPipe(output.gone.reason)) return ExitCode.ok
+  const described = describeError(isLostOutput ? output.gone.reason : error)
   const text = json ? JSON.stringify(errorToJson(command, described)) : formatError(command, described)
   process.stderr.write(`${text}\n`)
   return described.exitCode

@@ -1,4 +1,5 @@
 /** Lets the owner of a root bring its files up to date, as far as it can be reached. */
+import { connectStore } from '../index.js'
 import type { CommandContext } from './run-command.js'
 
 export interface OwnerSettler {
@@ -8,6 +9,19 @@ export interface OwnerSettler {
 }
 
 /** Null if the owner can't be reached. */
-export function settleOwner(_context: CommandContext, _root: string): Promise<OwnerSettler | null> {
-  return Promise.resolve(null)
+export async function settleOwner(
+  { signal, note }: CommandContext,
+  root: string,
+): Promise<OwnerSettler | null> {
+  try {
+    const store = await connectStore({ root }, { signal })
+    return {
+      settle: () => store.flush({ signal }),
+      close: () => store.close({ flush: false }),
+    }
+  } catch (error) {
+    signal.throwIfAborted()
+    note(`the owner can't be asked: ${error instanceof Error ? error.message : String(error)}`)
+    return null
+  }
 }

@@ -1,11 +1,11 @@
 /** How a command gets the store of a root, and gives it back. */
-import { openStore, type Store, type Writer } from '../index.js'
+import { AgentStateError, connectStore, shareStore, type Store, type Writer } from '../index.js'
 import { findRoot } from './find-root.js'
 import type { CommandContext } from './run-command.js'
 import { progressBar } from './status-line.js'
 
-/** Other commands have a root for a moment only. */
-const OWNER_WAIT_MS = 2000
+/** How long an owner may take to open or close the root: other commands have it for a moment only. */
+const OWNER_WAIT_MS = 10_000
 
 export interface StoreOptions {
   readonly writer?: Writer
@@ -25,27 +25,42 @@ export async function withStore<T>(
   { writer, mayCreate }: StoreOptions,
   use: (store: Store) => Promise<T>,
 ): Promise<T> {
-  const root = rootOf(context, mayCreate)
-  const store = await openStore({ root, writer, ownerWaitMs: OWNER_WAIT_MS, signal: context.signal })
+  const { store, isOwner } = await storeOf(context, rootOf(context, mayCreate), writer)
   const stopWarning = store.events.on('warning', ({ code, message }) => context.note(`${code}: ${message}`))
   let result: T
   try {
     result = await use(store)
   } catch (error) {
     // What failed first is what there is to know.
-    await close(context, store).catch(() => {})
+    await close(context, store, isOwner).catch(() => {})
     throw error
   } finally {
     stopWarning()
   }
-  await close(context, store)
+  await close(context, store, isOwner)
   return result
 }
 
-async function close({ status }: CommandContext, store: Store): Promise<void> {
+/** Through the owner of the root, if it has one. */
+async function storeOf(
+  { signal }: CommandContext,
+  root: string,
+  writer: Writer | undefined,
+): Promise<{ store: Store; isOwner: boolean }> {
+  try {
+    return { store: await connectStore({ root }, { writer, signal }), isOwner: false }
+  } catch (error) {
+    // Closing just now, which the next one waits for.
+    if (!AgentStateError.is(error, 'NO_OWNER') && !AgentStateError.is(error, 'DISCONNECTED')) throw error
+  }
+  return { store: await shareStore({ root, writer, signal, ownerWaitMs: OWNER_WAIT_MS }), isOwner: true }
+}
+
+/** The owner of a root brings its files up to date in its own time; it need not be waited for. */
+async function close({ status }: CommandContext, store: Store, flush: boolean): Promise<void> {
   const onProgress = (done: number, total: number): void => {
     if (total > 1)
       status.update(`${progressBar(done, total)} bringing the files up to date, ${done} of ${total}`)
   }
-  await store.close({ onProgress })
+  await store.close({ flush, onProgress })
 }

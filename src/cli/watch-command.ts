@@ -47,6 +47,7 @@ async function watch(context: CommandContext, options: Options, namespace: strin
     }
   })
   signal.throwIfAborted()
+  context.note('the owner of the root has closed it')
 }
 
 function formatItem({ output }: CommandContext, item: WatchItem): string {

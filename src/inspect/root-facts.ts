@@ -28,6 +28,11 @@ export interface RootFacts {
   readonly problems: readonly Finding[]
 }
 
+/** The id that the store at a root has; empty if it has none yet. */
+export function storeIdOf(root: string): string {
+  return readFormat(fs, storeLayout(root).format)?.storeId ?? ''
+}
+
 export async function rootFacts(root: string): Promise<RootFacts> {
   const layout = storeLayout(root)
   const lock = await lockQuietly(root)

@@ -211,7 +211,8 @@ export function checkDirectories(root: string, isOwned: boolean, report: Report)
   }
   // While it is open, these are on their way into the tree.
   if (isOwned) return
-  for (const { name } of listIfThere(layout.tmp)) {
+  for (const { name, kind } of listIfThere(layout.tmp)) {
+    if (kind !== 'file') continue
     const message = 'a file that was on its way into the tree when its process ended'
     report(finding('leftover', 'layout', ownPath(`tmp/${name}`), message, { repair: 'removes it' }))
   }

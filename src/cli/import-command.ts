@@ -1,0 +1,110 @@
+import { createReadStream, statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { Readable } from 'node:stream'
+import { Command, Option } from 'commander'
+import type { ArchiveReader } from '../archive/archive-reader.js'
+import { DirectoryReader } from '../archive/directory-reader.js'
+import { importArchive, type ImportCounts } from '../archive/import-archive.js'
+import { TarReader } from '../archive/tar-reader.js'
+import type { ConflictPolicy, Store } from '../index.js'
+import { archiveFailure } from './archive-failure.js'
+import { CliError } from './cli-error.js'
+import { formatBytes, formatCount } from './columns.js'
+import { EXIT_STATUS, ExitCode } from './exit-code.js'
+import { addCommonOptions, conflictPolicy } from './parse-options.js'
+import { standardInput } from './read-value.js'
+import { runs, type CommandContext } from './run-command.js'
+import { withStore } from './store-of-root.js'
+
+interface Options {
+  readonly ifAbsent?: true
+  readonly policy?: ConflictPolicy
+  readonly writer?: string
+}
+
+const HELP = `
+Reads what 'export' writes: a directory, a tar file, or a tar stream from standard input ('-', or no SOURCE). A directory with
+the layout of a root that another program made will do as well. Values and writers are kept; revisions are the store's own, and
+the time is that of the import. Contents are compared with their checksums.
+
+Keys that are there already are not touched: by default nothing is imported then. A directory or file is read to its end
+before anything is written; of a stream, what came before the failure stays, and --if-absent goes on from there. Batches of up to
+256 keys are written all or nothing. The root is made if --root names it.
+
+Examples:
+  agent-state import backup-monday --root ./restored
+  agent-state import state.tar --if-absent
+  ssh host agent-state --root /srv/state export | agent-state import --policy ignore
+${EXIT_STATUS}`
+
+export function importCommand(): Command {
+  return addCommonOptions(new Command('import'))
+    .description('write what was exported')
+    .argument('[source]', "a directory, a tar file, or '-'")
+    .option('--if-absent', 'keep keys that are there')
+    .addOption(
+      new Option(
+        '--policy <policy>',
+        "overwrite keys that are there; on a conflict: 'ignore', 'warn' or 'error'",
+      )
+        .argParser(conflictPolicy)
+        .conflicts('ifAbsent'),
+    )
+    .option('--writer <id>', 'who writes (default: as in the archive)')
+    .addHelpText('after', HELP)
+    .action(runs<[string | undefined], Options>(run))
+}
+
+async function run(context: CommandContext, options: Options, source: string | undefined): Promise<void> {
+  const archive = readerOf(source, context.signal)
+  const counts = await withStore(context, { mayCreate: true }, (store) =>
+    importInto(context, store, archive, options),
+  )
+  const { namespaces, keys, bytes, kept } = counts
+  if (context.json) await context.output.json(counts)
+  else
+    await context.output.line(
+      `${formatCount(keys, 'key')} in ${formatCount(namespaces, 'namespace')}, ${formatBytes(bytes)}` +
+        (kept === 0 ? '' : `; ${formatCount(kept, 'key')} kept as they were`),
+    )
+}
+
+async function importInto(
+  context: CommandContext,
+  store: Store,
+  archive: ArchiveReader,
+  { ifAbsent, policy, writer }: Options,
+): Promise<ImportCounts> {
+  const { signal, status, note } = context
+  let written = 0
+  try {
+    return await importArchive(store, archive, {
+      ...{ policy, signal, writer: writer === undefined ? null : { writerId: writer } },
+      existing: policy !== undefined ? 'overwrite' : ifAbsent === true ? 'keep' : 'refuse',
+      onProgress: (step, counts) => {
+        if (step === 'writing') written = counts.keys
+        status.update(`${step} ${formatCount(counts.keys, 'key')}, ${formatBytes(counts.bytes)}`)
+      },
+      onLeftOut: (path, why) => note(`${path} was left out: ${why}`),
+    })
+  } catch (error) {
+    status.end()
+    const done =
+      written === 0 ? '; nothing was imported' : `; ${formatCount(written, 'key')} had been imported`
+    if (written > 0) note(`${formatCount(written, 'key')} had been imported`)
+    return archiveFailure(error, done)
+  }
+}
+
+function readerOf(source: string | undefined, signal: AbortSignal): ArchiveReader {
+  if (source === undefined || source === '-')
+    return new TarReader(() => Readable.from(standardInput(signal), { objectMode: false }), false)
+  const path = resolve(source)
+  try {
+    if (statSync(path).isDirectory()) return new DirectoryReader(path)
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    throw new CliError('INPUT_UNREADABLE', ExitCode.usage, `${path} can't be read (${message})`)
+  }
+  return new TarReader(() => createReadStream(path), true)
+}
