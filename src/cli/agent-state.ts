@@ -1,6 +1,8 @@
 #!/usr/bin/env node
+import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { benchCommand } from './bench-command.js'
+import { completionCommand } from './completion-command.js'
 import { conflictsCommand } from './conflicts-command.js'
 import { describeError, formatError } from './describe-error.js'
 import { ExitCode } from './exit-code.js'
@@ -23,13 +25,14 @@ through that process. 'agent-state help COMMAND' has examples.`
 function main(): void {
   const program = new Command('agent-state')
     .description('Durable, conflict-aware state for swarms of AI agents, kept as plain files.')
+    .version(version(), '-V, --version')
     .option('--root <dir>', 'the root')
     .option('--json', 'print one JSON object a line')
     .enablePositionalOptions()
     .showSuggestionAfterError()
     .addHelpText('after', HELP)
     .exitOverride()
-  for (const command of commands()) program.addCommand(command.copyInheritedSettings(program))
+  for (const command of commands(program)) program.addCommand(command.copyInheritedSettings(program))
   program.parseAsync().then(
     () => {},
     (error: unknown) => {
@@ -38,14 +41,19 @@ function main(): void {
   )
 }
 
+function version(): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(manifest) as { version: string }).version
+}
+
 /** In the order of the help text. */
-function commands(): Command[] {
+function commands(program: Command): Command[] {
   return [
     ...[lsCommand(), getCommand(), putCommand(), rmCommand(), statCommand()],
     ...[watchCommand(), conflictsCommand()],
     ...[exportCommand(), importCommand()],
     ...[infoCommand(), verifyCommand()],
-    ...[replayCommand(), benchCommand()],
+    ...[replayCommand(), benchCommand(), completionCommand(program)],
   ]
 }
 

@@ -5,7 +5,7 @@ import type { CommandContext } from './run-command.js'
 import { progressBar } from './status-line.js'
 
 /** How long an owner may take to open or close the root: other commands have it for a moment only. */
-const OWNER_WAIT_MS = 10_000
+const OWNER_WAIT_MS = 5000
 
 export interface StoreOptions {
   readonly writer?: Writer
