@@ -124,6 +124,12 @@ export class SocketServer {
     await Promise.all([...this.#relays].map((relay) => relay.finish(LINGER_MS)))
   }
 
+  /** Ends every connection, as if the process had ended. */
+  cut(): void {
+    this.stopListening()
+    for (const relay of [...this.#relays]) relay.destroy(undefined)
+  }
+
   #accept(socket: Socket): void {
     if (this.#isClosed) {
       socket.destroy()
