@@ -14,7 +14,7 @@ import { temporaryDirectory } from '../damage/support/temporary-directory.js'
 import { tortureSettings } from './support/settings.js'
 
 const isLong = tortureSettings().isLong
-const workerUrl = new URL('support/threads/dying-worker.mjs', import.meta.url)
+const workerUrl = new URL('support/threads/dying-worker-entry.cjs', import.meta.url)
 const program = (name: string): string => fileURLToPath(new URL(`support/threads/${name}`, import.meta.url))
 
 /** As often as a task is tried. */

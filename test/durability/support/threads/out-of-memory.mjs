@@ -6,7 +6,7 @@ import { openStore } from '../../../../dist/index.js'
 const directory = process.argv[2]
 const plan = `${directory}/deaths.json`
 process.env.AGENT_STATE_TEST_DEATHS = plan
-const workerUrl = new URL('dying-worker.mjs', import.meta.url)
+const workerUrl = new URL('dying-worker-entry.cjs', import.meta.url)
 
 function die(kind) {
   const diedFile = `${directory}/${kind}`
