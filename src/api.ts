@@ -161,6 +161,11 @@ export interface Store extends AsyncDisposable {
   flush(options?: Wait): Promise<void>
   /** What the whole store has counted since it was opened, whichever connection asks. Rejects with `STORE_CLOSED`. */
   metrics(): Promise<StoreMetrics>
+  /**
+   * Past conflicts, oldest first: the last `conflictLogMax` of this and earlier openings (of those, the file backend keeps
+   * them). After a crash the last seconds may be missing.
+   */
+  conflicts(filter?: ConflictFilter): Promise<readonly ConflictEvent[]>
   /** In words, what is wrong with the store. */
   health(): Promise<Health>
   /**
@@ -302,13 +307,23 @@ export interface Change {
 export type WatchItem =
   ({ readonly type: 'initial' | 'change' } & Change) | { readonly type: 'ready'; readonly revision: number }
 
+/** A conflict, and what became of the change that caused it. */
+export interface ConflictEvent extends Conflict {
+  readonly policy: ConflictPolicy
+  readonly outcome: 'written' | 'deleted' | 'refused'
+  /** Of the change; null if it was refused. */
+  readonly revision: number | null
+  /** Milliseconds since 1970. */
+  readonly atMs: number
+}
+
+export interface ConflictFilter extends Wait {
+  /** Default: all namespaces. */
+  readonly namespace?: string | undefined
+}
+
 export interface EventMap {
-  conflict: Conflict & {
-    readonly policy: ConflictPolicy
-    readonly outcome: 'written' | 'deleted' | 'refused'
-    readonly revision: number | null
-    readonly atMs: number
-  }
+  conflict: ConflictEvent
   change: Change
   /** A file that was not written by the store was found; `preservedAs` names the copy kept of a hand edit. */
   external: { readonly namespace: string; readonly key: string; readonly preservedAs: string | null }

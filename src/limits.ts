@@ -35,6 +35,8 @@ export interface Limits {
   readonly seenKeysMax: number
   /** Changes kept in memory for `watch({ afterRevision })`. */
   readonly historyMax: number
+  /** Past conflicts that the log keeps, in memory and in its file. */
+  readonly conflictLogMax: number
   /** Operations that a connection of another thread may have under way; further callers wait there. */
   readonly connectionOperationsMax: number
   /** Values under way to the store through one connection, and values under way from it. */
@@ -66,6 +68,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   eventBufferMax: 10_000,
   seenKeysMax: 10_000,
   historyMax: 10_000,
+  conflictLogMax: 1000,
   connectionOperationsMax: 1024,
   connectionBytesMax: 8 * MIB,
   connectionWatchesMax: 256,

@@ -4,7 +4,18 @@
  */
 import type { MessagePort } from 'node:worker_threads'
 import { v7 as uuidv7 } from 'uuid'
-import type { CloseOptions, Defaults, Events, Page, PortBounds, Session, Store, Wait } from './api.js'
+import type {
+  CloseOptions,
+  ConflictEvent,
+  ConflictFilter,
+  Defaults,
+  Events,
+  Page,
+  PortBounds,
+  Session,
+  Store,
+  Wait,
+} from './api.js'
 import { orAborted } from './abort.js'
 import { wallClockMs } from './clock.js'
 import { stateError } from './errors.js'
@@ -14,6 +25,7 @@ import type { StoreMetrics } from './metrics.js'
 import { validateNamespace } from './namespace.js'
 import {
   checkCloseOptions,
+  checkFilter,
   checkPage,
   resolveDefaults,
   resolveSignal,
@@ -99,6 +111,13 @@ export class StoreHandle implements Store {
   async metrics(): Promise<StoreMetrics> {
     this.#host.checkOpen()
     return this.#parts.metrics()
+  }
+
+  async conflicts(filter?: ConflictFilter): Promise<readonly ConflictEvent[]> {
+    checkFilter(filter)
+    const events = await this.#host.conflicts(filter?.signal ?? this.#defaults.signal)
+    if (filter?.namespace === undefined) return events
+    return events.filter(({ namespace }) => namespace === filter.namespace)
   }
 
   async health(): Promise<Health> {

@@ -2,7 +2,16 @@
  * What stores and sessions ask, whoever answers: the coordinator of this thread, or a connection to one in another
  * thread. What reaches a host was checked and encoded by the session.
  */
-import type { DeleteResult, Page, Value, WatchItem, WatchOptions, WriteResult, Writer } from './api.js'
+import type {
+  ConflictEvent,
+  DeleteResult,
+  Page,
+  Value,
+  WatchItem,
+  WatchOptions,
+  WriteResult,
+  Writer,
+} from './api.js'
 import type { Head } from './backend/backend.js'
 import type { OperationResult, RequestAnswer, RequestBody } from './coordinator/request.js'
 import type { SeenKeys } from './coordinator/seen-keys.js'
@@ -64,4 +73,6 @@ export interface StoreHost extends SessionHost {
   /** Names in UTF-8 byte order. */
   namespaces(page: Page | undefined, signal: AbortSignal | undefined): Promise<string[]>
   flush(signal: AbortSignal | undefined): Promise<void>
+  /** Past conflicts that the caller may know of, oldest first. */
+  conflicts(signal: AbortSignal | undefined): Promise<readonly ConflictEvent[]>
 }

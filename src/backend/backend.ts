@@ -126,6 +126,9 @@ export interface Backend {
   commit(plans: readonly Plan[]): Promise<readonly CommitOutcome[]>
   /** What it counts, where it counts something. */
   metrics?(): BackendMetrics
+  /** The log of past conflicts, a text each, as it was last saved; where it is kept. */
+  loadConflicts?(): Promise<readonly string[]>
+  saveConflicts?(lines: readonly string[]): Promise<void>
   /** A revision for a change that was found, not made: greater than all before, never reused. */
   allocateRevision(): number
   /** All namespaces, in any order. */

@@ -7,7 +7,7 @@
  * - I11: after `close` has begun every new call is refused, and every old one is answered before the backend closes.
  */
 import { performance } from 'node:perf_hooks'
-import type { Change, DeleteResult, Page, WatchOptions, WriteResult } from '../api.js'
+import type { Change, ConflictEvent, DeleteResult, Page, WatchOptions, WriteResult } from '../api.js'
 import { orAborted } from '../abort.js'
 import type { Backend, BackendHost, Head } from '../backend/backend.js'
 import { AgentStateError, stateError } from '../errors.js'
@@ -18,9 +18,11 @@ import type { StoreMetrics } from '../metrics.js'
 import type { HostState, StoreHost, UpdateStep } from '../store-host.js'
 import { compareUtf8 } from '../utf8.js'
 import { watch, type WatchIterable } from '../watch.js'
+import { ConflictLog } from './conflict-log.js'
 import { CommitCounts } from './commit-counts.js'
 import { Committer } from './committer.js'
 import { storeFailed } from './intake.js'
+import type { NamespaceState } from './namespace-state.js'
 import { Namespaces } from './namespaces.js'
 import { Publisher } from './publisher.js'
 import { Reader, type Found } from './reader.js'
@@ -34,6 +36,7 @@ export class Coordinator implements StoreHost {
   readonly #backend: Backend
   readonly #namespaces: Namespaces
   readonly #reader: Reader
+  readonly #conflicts: ConflictLog
   readonly #committer: Committer
   readonly #counts = new CommitCounts()
   readonly #openedAtMs = performance.now()
@@ -49,7 +52,11 @@ export class Coordinator implements StoreHost {
     this.limits = limits
     this.#backend = backend
     this.#namespaces = new Namespaces(backend, limits, (state) => this.#committer.isInUse(state))
-    this.publisher = new Publisher(events, limits.historyMax, (name) => this.#namespaces.find(name))
+    this.#conflicts = new ConflictLog(limits.conflictLogMax, backend, (message) =>
+      events.warn('CONFLICT_LOG_FAILED', message),
+    )
+    const find = (name: string): NamespaceState | undefined => this.#namespaces.find(name)
+    this.publisher = new Publisher(events, limits.historyMax, find, this.#conflicts)
     this.#reader = new Reader(backend, this.#namespaces, this.publisher)
     const parts = [this.#namespaces, this.publisher, this.#reader, this.#counts] as const
     this.#committer = new Committer(backend, limits, ...parts, now)
@@ -238,6 +245,12 @@ export class Coordinator implements StoreHost {
     return orAborted(this.#backend.flush(), signal)
   }
 
+  /** Past conflicts, oldest first. */
+  conflicts(signal: AbortSignal | undefined): Promise<readonly ConflictEvent[]> {
+    this.#begin(signal)
+    return this.#reading(this.#conflicts.entries(), signal)
+  }
+
   /** What was counted, but for the connections, which nobody here knows of. */
   counted(): Omit<StoreMetrics, 'connections'> {
     const { writes, deletes, refused, groupOperations, commitMs, queueWaitMs } = this.#counts
@@ -266,6 +279,7 @@ export class Coordinator implements StoreHost {
     this.#closing.abort(storeClosed())
     await this.#committer.whenIdle()
     if (this.#reads > 0) await new Promise<void>((resolve) => (this.#readsIdle = resolve))
+    await this.#conflicts.save()
     return this.#backend.close(options)
   }
 

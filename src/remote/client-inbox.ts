@@ -1,5 +1,5 @@
 /** Reads what the host delivers, entry by entry, and hands it to the connection. The layout is in wire.ts. */
-import type { Conflict, EventMap, WatchItem } from '../api.js'
+import type { Conflict, ConflictEvent, EventMap, WatchItem } from '../api.js'
 import type { EventType } from '../event-bus.js'
 import type { StoreMetrics } from '../metrics.js'
 import type { FoundEntry, KnownHead } from '../store-host.js'
@@ -18,7 +18,15 @@ export interface SentResult {
   readonly conflict: SentConflict | null
 }
 
-type Answer = boolean | undefined | null | FoundEntry | KnownHead | readonly string[] | StoreMetrics
+type Answer =
+  | boolean
+  | undefined
+  | null
+  | FoundEntry
+  | KnownHead
+  | readonly string[]
+  | StoreMetrics
+  | readonly ConflictEvent[]
 
 export interface ClientInbox {
   /** An answer that fits any call: a truth, nothing, null for what is missing, an entry, a head. */
@@ -65,8 +73,8 @@ function takeEntry(reader: BatchReader, inbox: ClientInbox): void {
       return inbox.answered(reader.id(), null)
     case ANSWER.NAMES:
       return inbox.answered(reader.id(), takeNames(reader))
-    case ANSWER.METRICS:
-      return inbox.answered(reader.id(), reader.next() as StoreMetrics)
+    case ANSWER.PLAIN:
+      return inbox.answered(reader.id(), reader.next() as StoreMetrics | readonly ConflictEvent[])
     case ANSWER.YES:
       return inbox.answered(reader.id(), true)
     case ANSWER.NO:

@@ -1,5 +1,5 @@
 /** How the host says things to a connection; the layout is in wire.ts. */
-import type { Conflict, WatchItem } from '../api.js'
+import type { Conflict, ConflictEvent, WatchItem } from '../api.js'
 import type { OperationResult, RequestedOperation } from '../coordinator/request.js'
 import type { StoreMetrics } from '../metrics.js'
 import type { FoundEntry, KnownHead } from '../store-host.js'
@@ -73,8 +73,8 @@ export class HostAnswers implements ReadAnswers, WatchAnswers {
     else this.#head(ANSWER.HEAD_FOUND, id, head, head.size)
   }
 
-  metrics(id: number, metrics: StoreMetrics): void {
-    if (this.#inFlight.answered(id)) this.#say(ANSWER.METRICS, id, metrics)
+  plain(id: number, value: StoreMetrics | readonly ConflictEvent[]): void {
+    if (this.#inFlight.answered(id)) this.#say(ANSWER.PLAIN, id, value)
   }
 
   names(id: number, names: readonly string[]): number {

@@ -84,7 +84,9 @@ export class HostCalls {
       case CALL.FLUSH:
         return this.#flush(reader)
       case CALL.METRICS:
-        return this.#parts.answers.metrics(this.#begin(reader), this.#context.metrics())
+        return this.#parts.answers.plain(this.#begin(reader), this.#context.metrics())
+      case CALL.CONFLICTS:
+        return this.#conflicts(reader)
       case CALL.HELLO:
         return this.#parts.answers.done(this.#begin(reader))
       case CALL.CLOSE:
@@ -188,6 +190,15 @@ export class HostCalls {
     this.#wait(id, async () => {
       await this.#context.coordinator.flush(undefined)
       this.#parts.answers.done(id)
+    })
+  }
+
+  #conflicts(reader: BatchReader): void {
+    const id = this.#begin(reader)
+    this.#wait(id, async () => {
+      const events = await this.#context.coordinator.conflicts(undefined)
+      const allowed = events.filter(({ namespace }) => allowsNamespace(this.#rights.bounds, namespace))
+      this.#parts.answers.plain(id, allowed)
     })
   }
 

@@ -5,7 +5,16 @@
 import { UPDATE_ATTEMPTS_MAX } from '../coordinator/update-turns.js'
 import { randomUUID } from 'node:crypto'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import type { DeleteResult, Page, PortBounds, WatchItem, WatchOptions, WriteResult, Writer } from '../api.js'
+import type {
+  ConflictEvent,
+  DeleteResult,
+  Page,
+  PortBounds,
+  WatchItem,
+  WatchOptions,
+  WriteResult,
+  Writer,
+} from '../api.js'
 import { orAborted } from '../abort.js'
 import type { RequestAnswer, RequestBody } from '../coordinator/request.js'
 import type { SeenKeys } from '../coordinator/seen-keys.js'
@@ -100,6 +109,10 @@ export class RemoteCoordinator implements StoreHost {
 
   exists(namespace: string, signal: AbortSignal | undefined): Promise<boolean> {
     return this.#askOf(namespace, signal, CALL.EXISTS)
+  }
+
+  conflicts(signal: AbortSignal | undefined): Promise<readonly ConflictEvent[]> {
+    return this.#ask(signal, CALL.CONFLICTS)
   }
 
   metrics(): Promise<StoreMetrics> {

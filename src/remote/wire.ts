@@ -9,7 +9,7 @@
  *   LIST id ns prefix after limit reverse · NAMESPACES id prefix after limit reverse
  *   UPDATE id ns key token parent: asks for a turn; answered as READ when it has come
  *   WATCH id ns prefix afterRevision initial: answered by WATCH_ITEM until WATCH_END
- *   METRICS id · CLOSE id flush
+ *   METRICS id · CONFLICTS id · CLOSE id flush
  * and those without an answer
  *   TERMS slot writer(4) policy detect durability repair: what CHANGE refers to from now on
  *   ABORT id · TURN_OVER id · WATCH_TAKEN id count · WATCH_STOP id
@@ -22,7 +22,7 @@
  *     rule current(4) previous(4) previousRevision seenRevision; namespace and key are known
  *   FOUND id revision size updatedAtMs external writer(4) (and the value's bytes) · HEAD_FOUND, without them
  *   WATCH_ITEM id item · WATCH_END id error · PROGRESS id done total
- *   METRICS id metrics
+ *   PLAIN id value: metrics, conflicts
  *   EVENT type event · LAGGED type total [namespace, count]… · STORE_FAILED error · CLOSED flushed
  */
 import type { ConflictRule } from '../api.js'
@@ -71,6 +71,7 @@ export const CALL = {
   EVENTS: 18,
   PORT: 19,
   METRICS: 20,
+  CONFLICTS: 21,
 } as const
 
 export const ANSWER = {
@@ -92,7 +93,7 @@ export const ANSWER = {
   LAGGED: 15,
   STORE_FAILED: 16,
   CLOSED: 17,
-  METRICS: 18,
+  PLAIN: 18,
 } as const
 
 /** The first message in every port of a store, there before anybody can ask: it tells a store's port from another. */

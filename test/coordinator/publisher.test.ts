@@ -26,7 +26,11 @@ function conflict(key = 'k', previous: Writer | null = ben): Conflict {
 function given(historyMax = 3) {
   const states = new Map(['n', 'm'].map((name) => [name, new NamespaceState(name)]))
   const bus = new EventBus(10)
-  return { states, bus, publisher: new Publisher(bus, historyMax, (name) => states.get(name)) }
+  return {
+    states,
+    bus,
+    publisher: new Publisher(bus, historyMax, (name) => states.get(name), { add: () => {} }),
+  }
 }
 
 const revisionsOf = (changes: readonly Change[]): number[] => changes.map(({ revision }) => revision)

@@ -85,6 +85,14 @@ class FileBackend implements Backend {
     return this.#opened.metrics()
   }
 
+  loadConflicts(): Promise<readonly string[]> {
+    return this.#opened.conflicts.load()
+  }
+
+  saveConflicts(lines: readonly string[]): Promise<void> {
+    return this.#opened.conflicts.save(lines)
+  }
+
   allocateRevision(): number {
     return this.#opened.checkpointer.take(1)
   }

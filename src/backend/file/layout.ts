@@ -27,6 +27,8 @@ export interface StoreLayout {
   readonly tmp: string
   /** Hand edits that recovery moved out of the way. */
   readonly preserved: string
+  /** The last conflicts, a line each. */
+  readonly conflicts: string
   /** Where the owner can be reached by other processes; there as long as a store is open, and after it was killed. */
   readonly socket: string
   /** Where that is made, before it is moved to its place. */
@@ -44,6 +46,7 @@ export function storeLayout(root: string): StoreLayout {
     journal: `${directory}/journal`,
     tmp: `${directory}/tmp`,
     preserved: `${directory}/${PRESERVED}`,
+    conflicts: `${directory}/conflicts.jsonl`,
     socket: `${directory}/socket`,
     listening: `${directory}/tmp/listen`,
   }

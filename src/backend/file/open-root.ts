@@ -24,9 +24,10 @@ import type { StoreLayout } from './layout.js'
 import { Materializer } from './materializer.js'
 import { probeNameFolding } from './name-folding.js'
 import { NamespaceSpellings } from './namespace-spellings.js'
+import { PastConflicts } from './past-conflicts.js'
 import { readJournal, type FoundJournal } from './recovery.js'
 import { RootGuard } from './root-guard.js'
-import { prepareFormat, prepareRoot, prepareStoreDirectories, unusable } from './root.js'
+import { noJournal, prepareFormat, prepareRoot, prepareStoreDirectories, unusable } from './root.js'
 import { SpaceWait } from './space-wait.js'
 import type { TaskRunner } from './task-runner.js'
 import type { RootContext } from './tasks.js'
@@ -36,9 +37,6 @@ import { Upkeep } from './upkeep.js'
 
 /** Keys that are brought into the tree while opening; about a second's work. */
 const RECOVER_AT_ONCE_MAX = 1000
-
-/** The disk is full, or the owner's part of it. */
-const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
 
 export interface CloseRootOptions {
   readonly flush: boolean
@@ -123,6 +121,7 @@ export class OpenRoot {
   readonly commits: GroupCommit
   readonly materializer: Materializer
   readonly source: TreeSource
+  readonly conflicts: PastConflicts
   readonly #parts: RootParts
   readonly #backlog: Backlog
   readonly #journal: Journal
@@ -142,6 +141,7 @@ export class OpenRoot {
     const { fs, host, context, checkpoint, layout, settings, backlog, found } = parts
     const guard = new RootGuard(fs, context.root, (lost) => this.commits.fail(lost))
     const runner = guard.guardTasks(parts.runner)
+    this.conflicts = new PastConflicts(runner, context, () => this.#failure !== null)
     this.#earlier = findEarlierSegments(fs, layout.journal, found === null)
     const end = found?.end ?? checkpoint.state.position
     const next = { ...end, segment: this.#earlier.nextId, offset: 0 }
@@ -363,12 +363,4 @@ export class OpenRoot {
     this.#parts.host.failed(error)
     return error
   }
-}
-
-/** What keeps a root without a segment to write to, by the system's code. */
-function noJournal(path: string, code: string): AgentStateError {
-  const message = `the root can't be given a journal to write to (${code})`
-  return FULL.has(code)
-    ? stateError('NO_SPACE', message, { cause: code })
-    : stateError('ROOT_UNUSABLE', message, { path, cause: code })
 }

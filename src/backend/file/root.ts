@@ -149,9 +149,20 @@ function syncAbove(fs: FileSystem, root: string): void {
   }
 }
 
+/** The disk is full, or the owner's part of it. */
+const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
+
 /** As an error of the store's own. */
 export function unusable(path: string, error: unknown): unknown {
   if (AgentStateError.is(error)) return error
   const reason = error instanceof Error ? error.message : String(error)
   return stateError('ROOT_UNUSABLE', `the root can't be used: ${reason}`, { path, cause: error })
+}
+
+/** What keeps a root without a segment to write to, by the system's code. */
+export function noJournal(path: string, code: string): AgentStateError {
+  const message = `the root can't be given a journal to write to (${code})`
+  return FULL.has(code)
+    ? stateError('NO_SPACE', message, { cause: code })
+    : stateError('ROOT_UNUSABLE', message, { path, cause: code })
 }

@@ -1,4 +1,5 @@
 /** What a worker does with a task. Synchronous, and the same in a worker's thread and in a test's. */
+import { loadConflicts, saveConflicts } from './conflict-file.js'
 import type { FileSystem } from './file-system.js'
 import { scanJournal } from './journal-scan.js'
 import { prepareSegment, removeSegments } from './segment.js'
@@ -19,6 +20,8 @@ const RUNNERS: Runners = {
   'prepare-segment': prepareSegment,
   'remove-segments': removeSegments,
   'scan-journal': scanJournal,
+  'save-conflicts': saveConflicts,
+  'load-conflicts': loadConflicts,
 }
 
 export function runTask<K extends Task['kind']>(

@@ -21,6 +21,7 @@ const READING: ReadonlySet<Task['kind']> = new Set<Task['kind']>([
   'read',
   'scan-namespace',
   'list-namespaces',
+  'load-conflicts',
 ])
 
 export class WorkerPools implements TaskRunner {

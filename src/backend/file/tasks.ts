@@ -237,6 +237,24 @@ export interface ScanJournalAnswer {
   readonly corruptAt: { readonly path: string; readonly offset: number } | null
 }
 
+/** Replaces the log of past conflicts. */
+export interface SaveConflictsTask {
+  readonly kind: 'save-conflicts'
+  readonly context: RootContext
+  readonly lines: readonly string[]
+  readonly atMs: number
+}
+
+export interface LoadConflictsTask {
+  readonly kind: 'load-conflicts'
+  readonly context: RootContext
+}
+
+export interface ConflictsAnswer {
+  readonly failure: { readonly code: string; readonly message: string } | null
+  readonly lines: readonly string[]
+}
+
 export type Task =
   | MaterializeTask
   | HeadsTask
@@ -246,6 +264,8 @@ export type Task =
   | PrepareSegmentTask
   | RemoveSegmentsTask
   | ScanJournalTask
+  | SaveConflictsTask
+  | LoadConflictsTask
 
 export interface SegmentAnswer {
   readonly failure: { readonly code: string; readonly message: string } | null
@@ -260,4 +280,6 @@ export interface TaskAnswers {
   'prepare-segment': SegmentAnswer
   'remove-segments': SegmentAnswer
   'scan-journal': ScanJournalAnswer
+  'save-conflicts': ConflictsAnswer
+  'load-conflicts': ConflictsAnswer
 }

@@ -8,6 +8,7 @@ export function conflicts(given: Given): void {
   lostUpdate(given)
   anonymous(given)
   deletions(given)
+  past(given)
 }
 
 const ORIGIN = { detect: 'writer-change' } as const
@@ -230,5 +231,46 @@ function deletions(given: Given): void {
       seenRevision: null,
       previousRevision: revision,
     })
+  })
+}
+
+function past(given: Given): void {
+  given.test('past conflicts are remembered, refused ones too, oldest first', async () => {
+    const [ann, ben] = await given.writers('ann', 'ben')
+    await ann.write('k', '1')
+    const { revision } = await ben.write('k', '2')
+    await refusal('CONFLICT', () => ann.write('k', '3', { conflictPolicy: 'error' }))
+    const { namespace } = ann
+    const conflicts = await given.store().conflicts({ namespace })
+    expect(conflicts).toMatchObject([
+      {
+        namespace,
+        key: 'k',
+        current: { writerId: 'ben' },
+        previous: { writerId: 'ann' },
+        outcome: 'written',
+      },
+      {
+        namespace,
+        key: 'k',
+        current: { writerId: 'ann' },
+        policy: 'error',
+        outcome: 'refused',
+        revision: null,
+      },
+    ])
+    expect(conflicts[0]!.revision).toBe(revision)
+    expect(await given.store().conflicts({ namespace: 'nobody' })).toEqual([])
+    expect((await given.store().conflicts()).length).toBeGreaterThanOrEqual(2)
+  })
+  given.testUnless('limits', 'of past conflicts only so many are remembered', async () => {
+    const store = await given.open({ limits: { conflictLogMax: 3 } })
+    const ann = await store.init('n', { writer: { writerId: 'ann' } })
+    const ben = ann.with({ writer: { writerId: 'ben' } })
+    for (let round = 0; round < 4; round++) {
+      await ann.write(`k${round}`, '1')
+      await ben.write(`k${round}`, '2')
+    }
+    expect((await store.conflicts()).map(({ key }) => key)).toEqual(['k1', 'k2', 'k3'])
   })
 }

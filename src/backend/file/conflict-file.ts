@@ -1,0 +1,46 @@
+/**
+ * The file with the log of past conflicts: one JSON object a line, oldest first, replaced as a whole. People may read it;
+ * the store trusts nothing in it.
+ */
+import { Directories } from './directories.js'
+import { errorCode, readFully, writeFully, type FileSystem } from './file-system.js'
+import { storeLayout } from './layout.js'
+import type { ConflictsAnswer, LoadConflictsTask, SaveConflictsTask } from './tasks.js'
+import { Temporaries } from './temporaries.js'
+
+/** A file that grew beyond this is not ours. */
+const BYTES_MAX = 64 * 1024 * 1024
+
+export function saveConflicts(fs: FileSystem, { context, lines, atMs }: SaveConflictsTask): ConflictsAnswer {
+  const { root, modes } = context
+  const layout = storeLayout(root)
+  const temporaries = new Temporaries(fs, new Directories(fs, root), layout.tmp, modes)
+  const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(''))
+  try {
+    const path = temporaries.write(atMs, (fd) => writeFully(fs, fd, bytes, 0))
+    temporaries.move(path, layout.conflicts)
+    return { failure: null, lines: [] }
+  } catch (error) {
+    return { failure: { code: errorCode(error), message: String(error) }, lines: [] }
+  } finally {
+    temporaries.discardAll()
+  }
+}
+
+/** What can't be read is an empty log. */
+export function loadConflicts(fs: FileSystem, { context }: LoadConflictsTask): ConflictsAnswer {
+  try {
+    const fd = fs.open(storeLayout(context.root).conflicts, 'read')
+    try {
+      const { kind, size } = fs.stat(fd)
+      if (kind !== 'file' || size > BYTES_MAX) return { failure: null, lines: [] }
+      const bytes = Buffer.alloc(size)
+      const read = readFully(fs, fd, bytes, 0)
+      return { failure: null, lines: bytes.toString('utf8', 0, read).split('\n') }
+    } finally {
+      fs.close(fd)
+    }
+  } catch {
+    return { failure: null, lines: [] }
+  }
+}
