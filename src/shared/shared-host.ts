@@ -6,7 +6,15 @@
  *   not: its caller gets `OUTCOME_UNKNOWN` (I11).
  * - What sessions have seen stays true: revisions are as durable as the changes that they belong to.
  */
-import type { DeleteResult, Page, WatchItem, WatchOptions, WriteResult, Writer } from '../api.js'
+import type {
+  ConflictEvent,
+  DeleteResult,
+  Page,
+  WatchItem,
+  WatchOptions,
+  WriteResult,
+  Writer,
+} from '../api.js'
 import type { RequestAnswer, RequestBody } from '../coordinator/request.js'
 import type { SeenKeys } from '../coordinator/seen-keys.js'
 import { AgentStateError } from '../errors.js'
@@ -87,6 +95,10 @@ export class SharedHost implements StoreHost {
 
   flush(signal: AbortSignal | undefined): Promise<void> {
     return this.#call(signal, ({ host }) => host.flush(signal))
+  }
+
+  conflicts(signal: AbortSignal | undefined): Promise<readonly ConflictEvent[]> {
+    return this.#call(signal, ({ host }) => host.conflicts(signal))
   }
 
   /** What the update writes comes back here, and finds the next owner if there is one by then. */
