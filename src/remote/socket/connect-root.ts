@@ -81,7 +81,8 @@ function checkedAddress(root: string): { readonly path: string; release(): void 
   }
   const { directory, socket } = storeLayout(root)
   const stat = fs.lstat(socket)
-  if (stat === null) throw noOwner(root, undefined)
+  // Whatever else was put there is not followed.
+  if (stat?.kind !== 'other') throw noOwner(root, undefined)
   const self = process.getuid!()
   if (stat.uid !== self && self !== 0) {
     throw stateError('NOT_ALLOWED', `the store at ${root} is open by another user`, {})

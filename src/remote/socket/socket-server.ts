@@ -172,6 +172,9 @@ export class SocketServer {
 /** What is left in there, of a process too that was killed while it began to listen. */
 function removeMade(directory: string): void {
   try {
+    const found = fs.lstat(directory)
+    if (found === null) return
+    if (found.kind !== 'directory') return fs.unlink(directory)
     if (fs.lstat(`${directory}/s`) !== null) fs.unlink(`${directory}/s`)
     fs.removeDirectory(directory)
   } catch {
