@@ -42,7 +42,7 @@ async function conflicts(
       ExitCode.usage,
       'past conflicts are not kept; --follow shows those from now on',
     )
-  await withStore(context, {}, async (store) => {
+  await withStore(context, { once: true }, async (store) => {
     const events = store.events.iterate('conflict', { namespace, signal: context.signal })
     context.note('following conflicts, ctrl-c ends it')
     for await (const event of events) {

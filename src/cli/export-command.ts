@@ -56,7 +56,7 @@ async function run(context: CommandContext, options: Options, namespaces: string
       ExitCode.usage,
       'a tar stream is not for a terminal: redirect it, or give --output or --dir',
     )
-  const exported = await withStore(context, {}, async (store) => {
+  const exported = await withStore(context, { once: true }, async (store) => {
     const archive = await openArchive(context, options).catch(archiveFailure)
     try {
       const done = await exportStore(store, archive, {

@@ -57,7 +57,7 @@ export function importCommand(): Command {
 
 async function run(context: CommandContext, options: Options, source: string | undefined): Promise<void> {
   const archive = readerOf(source, context.signal)
-  const counts = await withStore(context, { mayCreate: true }, (store) =>
+  const counts = await withStore(context, { mayCreate: true, once: true }, (store) =>
     importInto(context, store, archive, options),
   )
   const { namespaces, keys, bytes, kept } = counts

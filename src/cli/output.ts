@@ -19,6 +19,7 @@ export type Style = Parameters<typeof styleText>[0]
 export class Output {
   readonly #stream: OutputStream
   readonly #readerGone = new AbortController()
+  #hasWritten = false
 
   constructor(stream: OutputStream) {
     this.#stream = stream
@@ -31,6 +32,11 @@ export class Output {
   /** Aborts with the reason when nothing can be written any more. */
   get gone(): AbortSignal {
     return this.#readerGone.signal
+  }
+
+  /** Something was printed, which can't be taken back. */
+  get hasWritten(): boolean {
+    return this.#hasWritten
   }
 
   get isTerminal(): boolean {
@@ -60,6 +66,7 @@ export class Output {
   /** Waits while the reader is slow; rejects when nothing can be written any more. */
   async write(data: string | Uint8Array): Promise<void> {
     this.gone.throwIfAborted()
+    this.#hasWritten = true
     if (this.#stream.write(data)) return
     await once(this.#stream, 'drain', { signal: this.gone })
   }

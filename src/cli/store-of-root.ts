@@ -6,11 +6,14 @@ import { progressBar } from './status-line.js'
 
 /** How long an owner may take to open or close the root: other commands have it for a moment only. */
 const OWNER_WAIT_MS = 5000
+const TRIES = 10
 
 export interface StoreOptions {
   readonly writer?: Writer
   /** `--root` may name what is not there yet. */
   readonly mayCreate?: boolean
+  /** What is done with the store can't be done again after it was given up half-way. */
+  readonly once?: boolean
 }
 
 export function rootOf({ root }: CommandContext, mayCreate = false): string {
@@ -21,6 +24,22 @@ export function rootOf({ root }: CommandContext, mayCreate = false): string {
 
 /** Closes the store again, whatever happens; what is not in its files yet is brought there before. */
 export async function withStore<T>(
+  context: CommandContext,
+  options: StoreOptions,
+  use: (store: Store) => Promise<T>,
+): Promise<T> {
+  for (let triesLeft = TRIES; ; triesLeft--) {
+    try {
+      return await withStoreOnce(context, options, use)
+    } catch (error) {
+      // Another command had the root for a moment, and closed it; nothing was changed, for sure.
+      const isLost = AgentStateError.is(error, 'DISCONNECTED') && error.outcome === 'unchanged'
+      if (!isLost || options.once === true || context.output.hasWritten || triesLeft === 0) throw error
+    }
+  }
+}
+
+async function withStoreOnce<T>(
   context: CommandContext,
   { writer, mayCreate }: StoreOptions,
   use: (store: Store) => Promise<T>,

@@ -37,7 +37,7 @@ export function watchCommand(): Command {
 async function watch(context: CommandContext, options: Options, namespace: string): Promise<void> {
   const { output, json, signal } = context
   const { prefix, after: afterRevision, initial } = options
-  await withStore(context, {}, async (store) => {
+  await withStore(context, { once: true }, async (store) => {
     const session = await store.resume(namespace)
     const items = session.watch({ prefix, afterRevision, initial, signal })
     context.note(`watching '${namespace}', ctrl-c ends it`)
