@@ -1,24 +1,23 @@
-import { Command } from 'commander'
-import type { EventMap } from '../index.js'
-import { CliError } from './cli-error.js'
+import { Command, Option } from 'commander'
+import type { ConflictEvent } from '../index.js'
 import { formatCount, formatTime, formatWriter } from './columns.js'
-import { EXIT_STATUS, ExitCode } from './exit-code.js'
-import { addCommonOptions } from './parse-options.js'
+import { EXIT_STATUS } from './exit-code.js'
+import { addCommonOptions, wholeNumber } from './parse-options.js'
 import { runs, type CommandContext } from './run-command.js'
 import { withStore } from './store-of-root.js'
 
 interface Options {
   readonly follow?: true
+  readonly last?: number
 }
 
-type ConflictEvent = EventMap['conflict']
-
 const HELP = `
-Prints who overwrote whom on which key, as it happens, until ctrl-c; refused ones too. If this command is too slow for what
-happens, it says how many were left out.
+Prints who overwrote whom on which key, oldest first, refused ones too, as far as the root keeps it (the last 1,000). With
+--follow, those from now on until ctrl-c; if this command is too slow for what happens, it says how many were left out.
 
 Examples:
-  agent-state conflicts --follow
+  agent-state conflicts
+  agent-state conflicts review-7 --last 20
   agent-state conflicts review-7 --follow --json
 ${EXIT_STATUS}`
 
@@ -26,7 +25,8 @@ export function conflictsCommand(): Command {
   return addCommonOptions(new Command('conflicts'))
     .description('show who overwrote whom')
     .argument('[namespace]', 'only of this one')
-    .option('-f, --follow', 'conflicts from now on, until ctrl-c')
+    .option('-n, --last <count>', 'only the last ones of those that are kept', wholeNumber(1))
+    .addOption(new Option('-f, --follow', 'conflicts from now on, until ctrl-c').conflicts('last'))
     .addHelpText('after', HELP)
     .action(runs<[string | undefined], Options>(conflicts))
 }
@@ -36,12 +36,12 @@ async function conflicts(
   options: Options,
   namespace: string | undefined,
 ): Promise<void> {
-  if (options.follow !== true)
-    throw new CliError(
-      'USAGE',
-      ExitCode.usage,
-      'past conflicts are not kept; --follow shows those from now on',
-    )
+  if (options.follow === true) return follow(context, namespace)
+  const past = await withStore(context, {}, (store) => store.conflicts({ namespace, signal: context.signal }))
+  for (const event of past.slice(-(options.last ?? past.length))) await printConflict(context, event)
+}
+
+async function follow(context: CommandContext, namespace: string | undefined): Promise<void> {
   await withStore(context, { once: true }, async (store) => {
     const events = store.events.iterate('conflict', { namespace, signal: context.signal })
     context.note('following conflicts, ctrl-c ends it')
