@@ -9,7 +9,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync } 
 import { openStore as openBuilt } from 'agent-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Store } from '../../src/api.js'
-import { record, refusal } from '../../src/contract/observe.js'
+import { failureOf, record, refusal } from '../../src/contract/observe.js'
 import { openStore } from '../../src/store.js'
 import { unsyncedFileSystem } from '../backend/file/faulty-file-system.js'
 import { HeldRunner } from '../damage/support/held-runner.js'
@@ -192,4 +192,47 @@ test('the built store with its worker threads fails in the same way', async () =
   const again = await openBuilt({ root: `${root}-moved` })
   onTestFinished(() => again.close())
   expect(await (await again.resume('n')).read('k')).toBe('v')
+})
+
+describe('I1: a journal whose directory is taken away while it is open', () => {
+  test.each([
+    ['deleted', (journal: string) => rmSync(journal, { recursive: true })],
+    [
+      'replaced',
+      (journal: string) => {
+        renameSync(journal, `${journal}-moved`)
+        mkdirSync(journal)
+      },
+    ],
+  ])(
+    '%s: fails the store before the next task, so that no more is acknowledged that nobody would find again',
+    async (_, take) => {
+      const root = `${temporaryDirectory()}/root`
+      const store = await opened(root)
+      const session = await store.init('n')
+      await session.write('a', '1', { durability: 'tree' })
+      const journal = `${root}/.agent_state/journal`
+      take(journal)
+      await refusal('TREE_PENDING', () => session.write('a', '2', { durability: 'tree' }))
+      expect(store.state).toBe('failed')
+      await refusal('STORE_FAILED', () => session.write('a', '3'))
+      expect(await session.read('a')).toBe('2')
+    },
+  )
+
+  test('deleted under load that leaves no time for the tree: within so many commits', async () => {
+    const root = `${temporaryDirectory()}/root`
+    const store = await opened(root, new HeldRunner(unsyncedFileSystem))
+    const session = await store.init('n')
+    rmSync(`${root}/.agent_state/journal`, { recursive: true })
+    let acknowledged = 0
+    const error = await failureOf(async () => {
+      for (; acknowledged < 1000; acknowledged++) await session.write('a', String(acknowledged))
+    })
+    expect(error).toMatchObject({
+      code: 'STORE_FAILED',
+      cause: { cause: { path: `${root}/.agent_state/journal` } },
+    })
+    expect(acknowledged).toBeLessThan(100)
+  })
 })

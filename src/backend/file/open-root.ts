@@ -123,6 +123,7 @@ export class OpenRoot {
   readonly source: TreeSource
   readonly conflicts: PastConflicts
   readonly #parts: RootParts
+  readonly #guard: RootGuard
   readonly #backlog: Backlog
   readonly #journal: Journal
   readonly #upkeep: Upkeep
@@ -140,6 +141,8 @@ export class OpenRoot {
     this.#parts = parts
     const { fs, host, context, checkpoint, layout, settings, backlog, found } = parts
     const guard = new RootGuard(fs, context.root, (lost) => this.commits.fail(lost))
+    guard.watch(layout.journal)
+    this.#guard = guard
     const runner = guard.guardTasks(parts.runner)
     this.conflicts = new PastConflicts(runner, context, () => this.#failure !== null)
     this.#earlier = findEarlierSegments(fs, layout.journal, found === null)
@@ -334,6 +337,7 @@ export class OpenRoot {
   #committed(): void {
     this.#upkeep.appended()
     this.materializer.poke()
+    this.#guard.committed()
   }
 
   #progressed(): void {
