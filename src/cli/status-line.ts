@@ -11,6 +11,7 @@ export interface StatusLine {
 }
 
 const UPDATE_MS = 50
+const COLUMNS = 80
 
 export function statusLine(
   stream: WriteStream,
@@ -20,7 +21,11 @@ export function statusLine(
     return { update: () => {}, note: (text) => void stream.write(`${text}\n`), end: () => {} }
   }
   let next = 0
+  let isShown = false
+  // Where nothing is shown, the end of somebody's output may stand there.
   const clear = (): void => {
+    if (!isShown) return
+    isShown = false
     cursorTo(stream, 0)
     clearLine(stream, 0)
   }
@@ -29,8 +34,9 @@ export function statusLine(
       if (now() < next) return
       next = now() + UPDATE_MS
       clear()
-      // A longer line would be wrapped, and only its last part be written over.
-      stream.write(text.slice(0, stream.columns - 1))
+      // A longer line would be wrapped, and only its last part be written over. Some terminals don't know how wide they are.
+      stream.write(text.slice(0, (stream.columns || COLUMNS) - 1))
+      isShown = true
     },
     note: (text) => {
       clear()

@@ -25,7 +25,16 @@ describe('the status line', () => {
     status.update('a line that is longer than the terminal')
     status.note('note')
     status.end()
-    expect(written()).toBe(`${CLEAR}one${CLEAR}a line that is long${CLEAR}note\n${CLEAR}`)
+    expect(written()).toBe(`one${CLEAR}a line that is long${CLEAR}note\n`)
+  })
+
+  test('leaves alone what it has not written, and shows itself where nobody knows how wide the terminal is', () => {
+    const { stream, written } = fakeStream(true)
+    statusLine(stream).end()
+    expect(written()).toBe('')
+    const narrow = statusLine(Object.assign(stream, { columns: 0 }))
+    narrow.update('x'.repeat(100))
+    expect(written()).toBe('x'.repeat(79))
   })
 
   test('is not written more often than anybody can read', () => {

@@ -1,0 +1,132 @@
+/** `export` and `import`, through pipes, files and directories. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { openStore, type Store } from 'agent-state'
+import {
+  cli,
+  endOf,
+  lines,
+  ownedRoot,
+  ownedStore,
+  seen,
+  shell,
+  startCli,
+  temporaryRoot,
+} from './support/run-cli.js'
+
+async function fill(store: Store): Promise<void> {
+  const session = await store.init('n', { writer: { writerId: 'ada' } })
+  await session.write('plan.md', '# Plan\n')
+  await session.write('deep/er', Buffer.from([0, 255, 10]))
+  await (await store.init('m')).write('k', 'v')
+}
+
+test('a root goes through a pipe into another one, with its writers', async () => {
+  const root = await ownedRoot(fill)
+  const other = temporaryRoot()
+  const ended = await shell(`agent-state export --root "$ROOT" | agent-state import --json --root "$OTHER"`, {
+    env: { ROOT: root, OTHER: other },
+  })
+  expect(ended).toMatchObject({ status: 0, errors: 'agent-state export: 3 keys in 2 namespaces, 11 bytes\n' })
+  expect(lines(ended)).toEqual([{ namespaces: 2, keys: 3, bytes: 11, kept: 0 }])
+  expect(readFileSync(join(other, 'n', 'deep', 'er'))).toEqual(Buffer.from([0, 255, 10]))
+  expect((await cli(['stat', 'n', 'plan.md', '--root', other])).output).toContain('ada')
+})
+
+test('an export is a file or directory that other tools read, made whole or not at all', async () => {
+  const root = await ownedRoot(fill)
+  const cwd = dirname(root)
+  const directory = await cli(['export', 'n', '--dir', 'copy', '--root', root, '--json'], { cwd })
+  expect(lines(directory)).toMatchObject([{ namespace: 'n', keys: 2, bytes: 10 }])
+  expect(readFileSync(join(cwd, 'copy', 'n', 'plan.md'), 'utf8')).toBe('# Plan\n')
+  expect(readdirSync(join(cwd, 'copy'))).toEqual(['.agent_state', 'n'])
+  expect(await cli(['export', '-o', 'state.tar', '--root', root], { cwd })).toMatchObject({
+    status: 0,
+    output: '',
+  })
+  const listed = await shell('tar tf state.tar', { cwd })
+  expect(listed.output.split('\n')).toEqual(
+    expect.arrayContaining(['n/plan.md', 'n/.agent_state_meta/plan.md.json', '.agent_state/export.json']),
+  )
+  expect(await cli(['export', '-o', 'state.tar', '--root', root], { cwd })).toMatchObject({ status: 4 })
+  expect(await cli(['export', 'x', '-o', 'none.tar', '--root', root], { cwd })).toMatchObject({ status: 3 })
+  expect(readdirSync(cwd).sort()).toEqual(['copy', 'root', 'state.tar'])
+
+  const refused = await cli(['import', 'state.tar', '--root', root], { cwd })
+  expect(refused).toMatchObject({
+    status: 4,
+    errors: expect.stringMatching(/ARCHIVE_REFUSED.*nothing was imported\n$/),
+  })
+  expect(await cli(['import', 'copy', '--if-absent', '--root', root], { cwd })).toMatchObject({
+    status: 0,
+    output: '0 keys in 1 namespace, 0 bytes; 2 keys kept as they were\n',
+  })
+  const cut = await shell('head -c 2000 state.tar | agent-state import --root fresh', { cwd })
+  expect(cut).toMatchObject({ status: 5, errors: expect.stringContaining('ARCHIVE_DAMAGED') })
+  expect(await cli(['import', '/not/there', '--root', root])).toMatchObject({ status: 2 })
+})
+
+test('an export whose reader stops fails, because half of it is nothing', async () => {
+  const root = await ownedRoot(async (store) => (await store.init('n')).write('k', Buffer.alloc(2_000_000)))
+  const { output, errors } = await shell(`agent-state export | head -c 10 > part; echo "\${PIPESTATUS[0]}"`, {
+    cwd: root,
+  })
+  expect([output, errors]).toEqual(['1\n', expect.stringContaining('PIPE_CLOSED')])
+})
+
+test('every batch is exported as a whole while it is written over and over', async () => {
+  const root = temporaryRoot()
+  const store = await ownedStore(root)
+  const session = await store.init('n')
+  let writing = true
+  const written = (async () => {
+    for (let round = 0; writing; round++) {
+      const keys = Array.from({ length: 10 }, (_, key) => ({ write: `k${key}`, value: `${round}` }))
+      await session.batch([...keys, { write: `new/${round}`, value: `${round}` }])
+      await pause(1)
+    }
+  })()
+  const copies = ['one', 'two']
+  for (const copy of copies) {
+    const ended = await cli(['export', '--dir', copy, '--root', root], { cwd: dirname(root) })
+    expect(ended, ended.errors).toMatchObject({ status: 0 })
+  }
+  writing = false
+  await written
+  for (const copy of copies) {
+    const folder = join(dirname(root), copy, 'n')
+    const values = new Set(
+      Array.from({ length: 10 }, (_, key) => readFileSync(join(folder, `k${key}`), 'utf8')),
+    )
+    expect(values.size).toBe(1)
+    expect(readdirSync(join(folder, 'new'))).toHaveLength(Number([...values][0]) + 1)
+  }
+})
+
+test('an import that is interrupted leaves whole batches and a store that is closed', async () => {
+  const root = temporaryRoot()
+  const child = startCli(['import', '--json', '--root', root])
+  const ended = endOf(child)
+  // Two thousand keys, and then nothing more: no end of the archive.
+  const source = await ownedRoot(async (store) => {
+    const session = await store.init('n')
+    await session.batch(Array.from({ length: 600 }, (_, key) => ({ write: `k${key}`, value: `${key}` })))
+  })
+  const { bytes } = await cli(['export', '--root', source])
+  child.stdin!.on('error', () => {}).write(bytes.subarray(0, bytes.length - 8192))
+  while (!existsSync(join(root, 'n'))) await pause(20)
+  child.kill('SIGINT')
+  expect((await ended).status).toBe(130)
+  const store = await openStore({ root })
+  expect((await (await store.resume('n')).list()).length % 256).toBe(0)
+  await store.close()
+})
+
+test('progress is for terminals only', async () => {
+  const root = await ownedRoot(fill)
+  const child = startCli(['export', '--root', root])
+  await seen(child.stdout!, /export\.json/)
+  expect((await endOf(child)).errors).not.toContain('[')
+})

@@ -1,0 +1,79 @@
+/** What is different on a terminal: colours, progress, and names that can't harm it. `script` gives one to a program. */
+import { spawn, spawnSync } from 'node:child_process'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import {
+  cliEnvironment,
+  endOf,
+  ownedRoot,
+  ownedStore,
+  PROGRAM,
+  seen,
+  temporaryRoot,
+} from './support/run-cli.js'
+
+/** Of util-linux; others take other options. Where it is missing there is no terminal to test with. */
+const HAS_SCRIPT =
+  spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux') ?? false
+
+const ESCAPE = '\u001b'
+
+function onTerminal(args: readonly string[], env: Record<string, string> = {}): ReturnType<typeof spawn> {
+  const command = [process.execPath, PROGRAM, ...args].map((word) => `'${word}'`).join(' ')
+  const child = spawn('script', ['-qefc', command, '/dev/null'], {
+    env: cliEnvironment({ TERM: 'xterm-256color', ...env }),
+    stdio: 'pipe',
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  return child
+}
+
+describe.runIf(HAS_SCRIPT)('on a terminal', () => {
+  const HOSTILE = `${ESCAPE}]0;title\u0007\u202ekey\nline`
+
+  test('names can move no cursor and set no title; elsewhere they are as they are', async () => {
+    const root = await ownedRoot(async (store) => {
+      await (await store.init('n', { writer: { writerId: `w${ESCAPE}[2J` } })).write(HOSTILE, 'x')
+    })
+    const plain = await endOf(onTerminal(['ls', 'n', '--root', root]))
+    expect(plain.output).toBe('"\\u001b]0;title\\u0007\\u202ekey\\nline"\r\n')
+    const long = await endOf(onTerminal(['ls', 'n', '-l', '--root', root], { NO_COLOR: '1' }))
+    expect(long.output).not.toContain(ESCAPE)
+    const missing = await endOf(onTerminal(['get', 'n', HOSTILE.replace('key', 'other'), '--root', root]))
+    expect([missing.status, missing.output]).toEqual([3, expect.not.stringContaining(ESCAPE)])
+  })
+
+  test('there are colours, but not with NO_COLOR', async () => {
+    const root = await ownedRoot(async (store) => (await store.init('n')).write('k', 'x'))
+    expect((await endOf(onTerminal(['stat', 'n', 'k', '--root', root]))).output).toContain(`${ESCAPE}[`)
+    const plain = await endOf(onTerminal(['stat', 'n', 'k', '--root', root], { NO_COLOR: '1' }))
+    expect(plain.output).not.toContain(ESCAPE)
+  })
+
+  test('there is progress, and a tar stream is refused', async () => {
+    const root = await ownedRoot(async (store) => {
+      const session = await store.init('n')
+      await session.batch(Array.from({ length: 300 }, (_, key) => ({ write: `k${key}`, value: 'v' })))
+    })
+    const copy = temporaryRoot()
+    const exported = await endOf(onTerminal(['export', '--dir', copy, '--root', root]))
+    expect(exported.status, exported.output).toBe(0)
+    expect(exported.output).toMatch(/\[[#-]{30}\] (reading|writing) n, \d+ of 300/)
+    const refused = await endOf(onTerminal(['export', '--root', root]))
+    expect([refused.status, refused.output]).toEqual([2, expect.stringContaining('not for a terminal')])
+  })
+
+  test('nothing wipes away a value that does not end its line', async () => {
+    const root = await ownedRoot(async (store) => (await store.init('n')).write('k', 'value'))
+    expect((await endOf(onTerminal(['get', 'n', 'k', '--root', root]))).output).toBe('value')
+  })
+
+  test('ctrl-c ends a watch', async () => {
+    const root = temporaryRoot()
+    await (await ownedStore(root)).init('n')
+    const child = onTerminal(['watch', 'n', '--initial', '--root', root])
+    const ended = endOf(child)
+    await seen(child.stdout!, /ready/)
+    child.stdin!.write('\u0003')
+    expect((await ended).status).toBe(130)
+  })
+})

@@ -1,0 +1,126 @@
+/** `verify` and `info`; what an inspection finds in detail is tested where it is made. */
+import { cpSync, existsSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import type { Store } from 'agent-state'
+import { cli, closedRoot, lines, ownedStore, temporaryRoot } from './support/run-cli.js'
+
+async function fill(store: Store): Promise<void> {
+  const session = await store.init('n', { writer: { writerId: 'ada' } })
+  await session.write('k', 'the value')
+  await session.write('beside', 'another')
+}
+
+/** One bit turns, and the time stays, as on a failing disk. */
+function flip(path: string, at: number): void {
+  const { atime, mtime } = statSync(path)
+  const bytes = readFileSync(path)
+  bytes[at]! ^= 4
+  writeFileSync(path, bytes)
+  utimesSync(path, atime, mtime)
+}
+
+test('verify says that nothing is damaged, and info that all is well', async () => {
+  const root = await closedRoot(fill)
+  expect(await cli(['verify', '--root', root])).toMatchObject({
+    status: 0,
+    output: 'checked 2 keys in 1 namespace, 16 bytes\nno damage found\n',
+  })
+  const [info] = lines(await cli(['info', '--json', '--root', root]))
+  expect(info).toMatchObject({
+    ...{
+      root,
+      format: 1,
+      owner: null,
+      clean: true,
+      namespaces: 1,
+      keys: 2,
+      bytes: 16,
+      backlogKeys: 0,
+      problems: [],
+    },
+    health: ['closed cleanly: the files show everything'],
+  })
+})
+
+test('verify names what is damaged, ends with 5, and --repair does what opening does and no more', async () => {
+  const root = await closedRoot(fill)
+  flip(join(root, 'n', 'k'), 2)
+  flip(join(root, '.agent_state', 'checkpoint'), 50)
+  writeFileSync(join(root, '.agent_state', 'tmp', 'left'), '')
+  const found = await cli(['verify', '--root', root])
+  expect(found.status).toBe(5)
+  expect(found.output.split('\n')).toEqual([
+    expect.stringMatching(/^leftover {4}\.agent_state\/tmp\/left: .*; opening it removes it$/),
+    expect.stringMatching(/^damage {6}\.agent_state\/checkpoint: .*; opening it writes both copies again$/),
+    expect.stringMatching(
+      /^damage {6}n\/k: .*checksum.*; restore the file from a copy, or write the key anew$/,
+    ),
+    'checked 2 keys in 1 namespace, 16 bytes',
+    '2 damages',
+    '',
+  ])
+  const repaired = await cli(['verify', '--repair', '--json', '--root', root])
+  expect(repaired.status).toBe(5)
+  const summaries = (lines(repaired) as { type: string; findings: unknown }[]).filter(
+    ({ type }) => type === 'summary',
+  )
+  expect(summaries.map(({ findings }) => findings)).toEqual([{ leftover: 1, damage: 2 }, { damage: 1 }])
+  expect(existsSync(join(root, '.agent_state', 'tmp', 'left'))).toBe(false)
+  expect((await cli(['get', 'n', 'k', '--root', root])).status).toBe(5)
+  expect((await cli(['put', 'n', 'k', '--root', root], { input: 'anew' })).status).toBe(0)
+  expect((await cli(['verify', '--root', root])).status).toBe(0)
+})
+
+test('verify and info tell what an unclean end left, and --repair finishes it', async () => {
+  const root = temporaryRoot()
+  const store = await ownedStore(root)
+  await fill(store)
+  await store.flush()
+  const session = await store.resume('n')
+  // A copy of the files of an open store is what a kill leaves.
+  const left = temporaryRoot()
+  await session.write('late', 'in the journal at least')
+  cpSync(root, left, { recursive: true, filter: (path) => !path.endsWith('/socket') })
+  const [info] = lines(await cli(['info', '--json', '--root', left]))
+  expect(info).toMatchObject({
+    owner: null,
+    clean: false,
+    health: [expect.stringContaining('not closed cleanly')],
+  })
+  expect(await cli(['verify', '--repair', '--root', left])).toMatchObject({ status: 0 })
+  expect(readFileSync(join(left, 'n', 'late'), 'utf8')).toBe('in the journal at least')
+})
+
+test('verify says who has the root open, checks what it can beside it, and repairs nothing then', async () => {
+  const root = temporaryRoot()
+  const store = await ownedStore(root)
+  await fill(store)
+  await store.flush()
+  const open = await cli(['verify', '--root', root])
+  expect(open).toMatchObject({ status: 0 })
+  expect(open.output).toMatch(new RegExp(`^process ${process.pid} on .* has the root open`))
+  expect(await cli(['verify', '--repair', '--root', root])).toMatchObject({ status: 4 })
+  flip(join(root, 'n', 'k'), 2)
+  const damaged = await cli(['verify', '--root', root])
+  expect(damaged).toMatchObject({ status: 5, output: expect.stringMatching(/^damage {6}n\/k: /) })
+})
+
+test('verify finds no damage while everything is written over', async () => {
+  const root = temporaryRoot()
+  const session = await (await ownedStore(root)).init('n')
+  let writing = true
+  const written = (async () => {
+    for (let round = 0; writing; round++) {
+      await Promise.all(
+        Array.from({ length: 20 }, (_, key) => session.write(`k${key}`, `${round}`.repeat(key))),
+      )
+    }
+  })()
+  const verified = await cli(['verify', '--root', root, '--json'])
+  writing = false
+  await written
+  expect(verified.output).not.toMatch(/"kind":"(damage|changed|unreadable)"/)
+  // What changed with every look may stay unclear.
+  expect([0, 1]).toContain(verified.status)
+})
