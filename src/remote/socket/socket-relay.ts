@@ -73,8 +73,9 @@ export class SocketRelay {
   }
 
   /**
-   * To be called when all ports are about to be closed. Resolves when everything was sent, or after so many milliseconds; then
-   * the socket ends, even if the other side does not end it.
+   * To be called when all ports are about to be closed. Resolves when the other side has heard everything and has gone, or
+   * after so many milliseconds. Whoever ends before makes it likely that the other side finds the socket broken, and does not
+   * read what lies in it.
    */
   async finish(lingerMs: number): Promise<void> {
     const socket = this.#socket
@@ -82,11 +83,8 @@ export class SocketRelay {
     socket.ref()
     for (const port of this.#ports.values()) port.ref()
     const timer = setTimeout(() => socket.destroy(), lingerMs)
-    void this.#ended.then(() => clearTimeout(timer))
-    const sent = new Promise<void>((resolve) => socket.once('finish', () => resolve()))
-    await Promise.race([sent, this.#ended])
-    timer.unref()
-    socket.unref()
+    await this.#ended
+    clearTimeout(timer)
   }
 
   destroy(cause: unknown): void {

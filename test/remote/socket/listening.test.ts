@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { relative } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { record, refusal } from '../../../src/contract/observe.js'
+import { nextTurn, record, refusal } from '../../../src/contract/observe.js'
 import { temporaryDirectory } from '../../damage/support/temporary-directory.js'
 import { makeOutside, plant, PLANTED, snapshot } from '../../hostile/support/plant.js'
 
@@ -110,7 +110,7 @@ describe('the socket of an owner', () => {
     await first.close()
     // The owner learns that the first one has gone in a moment of its own.
     let third: Store | null = null
-    while (third === null) third = await connectStore({ root }).catch(() => null)
+    while (third === null) third = await connectStore({ root }).catch(() => nextTurn().then(() => null))
     await third.init('n')
   })
 })

@@ -1,0 +1,22 @@
+/**
+ * A process that owns a root, writes to it too, and serves whoever connects. Arguments: root, what to do.
+ *   serve: until it is ended
+ *   idle: has nothing to do itself
+ *   close: closes when it is told to by SIGTERM
+ */
+import { openStore } from 'agent-state'
+import { say } from '../../../hostile/support/say.mjs'
+
+const [root = '', act] = process.argv.slice(2)
+const store = await openStore({ root, workers: 1 })
+await (await store.init('n')).write('own', 'by the owner')
+say('open')
+if (act === 'serve') setInterval(() => {}, 1 << 30)
+if (act === 'close') {
+  const alive = setInterval(() => {}, 1 << 30)
+  process.once('SIGTERM', async () => {
+    await store.close()
+    say('closed')
+    clearInterval(alive)
+  })
+}
