@@ -48,7 +48,7 @@ async function metrics(context: CommandContext): Promise<ExitCode> {
     if (json) await output.json(counted)
     else await output.write(prometheusText(counted))
   } finally {
-    await store.close()
+    await store.close({ flush: false })
   }
   return ExitCode.ok
 }
@@ -88,7 +88,7 @@ async function ownerProblems({ root, owner }: RootFacts, signal: AbortSignal): P
   try {
     const store = await connectStore({ root }, { signal })
     const { problems } = await store.health()
-    await store.close()
+    await store.close({ flush: false })
     return problems
   } catch (error) {
     signal.throwIfAborted()
