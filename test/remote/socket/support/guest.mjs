@@ -9,10 +9,12 @@ import { say } from '../../../hostile/support/say.mjs'
 
 const [root = '', act, name = 'guest'] = process.argv.slice(2)
 
-const store = await connectStore({ root }, { writer: { writerId: name } }).catch((error) => {
-  say(`refused ${error.code}`)
-  process.exit(0)
-})
+const store = await connectStore({ root }, { writer: { writerId: name } }).catch(
+  (/** @type {unknown} */ error) => {
+    say(`refused ${/** @type {{ code?: string }} */ (error).code}`)
+    process.exit(0)
+  },
+)
 const session = await store.init('n')
 say('connected')
 

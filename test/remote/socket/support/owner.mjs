@@ -14,9 +14,10 @@ say('open')
 if (act === 'serve') setInterval(() => {}, 1 << 30)
 if (act === 'close') {
   const alive = setInterval(() => {}, 1 << 30)
-  process.once('SIGTERM', async () => {
+  const close = async () => {
     await store.close()
     say('closed')
     clearInterval(alive)
-  })
+  }
+  process.once('SIGTERM', () => void close())
 }
