@@ -16,7 +16,8 @@ keys a namespace. A write counts when it was acknowledged, that is when it was s
 after closing and opening again, and after a process was killed (SIGKILL) while it wrote. A folder is made in DIR and removed
 at the end. Other programs that use the disk or the processor meanwhile make the numbers worse.
 
-Exit status: 0 all verified; 1 something was lost or failed; 2 wrong usage, or a disk that can't be used.`
+Exit status: 0 all verified; 1 something was lost or failed; 2 wrong usage, or a disk that can't be used; 130
+interrupted by ctrl-c.`
 
 export function benchCommand(): Command {
   return new Command('bench')
@@ -45,13 +46,13 @@ async function run({ root, seconds, json }: Options): Promise<void> {
       onProgress: (done, total, what) => status.update(`${progressBar(done, total)} ${what}`),
     })
     status.end()
-    process.stdout.write(json === true ? `${JSON.stringify(report, null, 2)}\n` : formatBench(report))
+    process.stdout.write(json === true ? `${JSON.stringify(report)}\n` : formatBench(report))
     process.exitCode = report.ok ? ExitCode.ok : ExitCode.failed
   } catch (error) {
     status.end()
     if (abort.signal.aborted) {
       process.stderr.write('agent-state bench: interrupted\n')
-      process.exitCode = ExitCode.failed
+      process.exitCode = ExitCode.interrupted
     } else if (error instanceof BenchInputError) {
       process.stderr.write(`agent-state bench: ${error.message}\n`)
       process.exitCode = ExitCode.usage

@@ -40,6 +40,7 @@ const ADVICE: Partial<Record<Code, string>> = {
   WATCH_OVERFLOW: 'this reader was too slow; go on with --after and the last revision that it printed',
   REVISION_COMPACTED: 'watch with --initial instead',
   NO_SPACE: 'make room on the disk',
+  CLOSE_INCOMPLETE: 'nothing is lost: the next opening of the root brings it into the files',
   OUTCOME_UNKNOWN:
     "the change may be there or not: look with 'agent-state stat' when the store is open again",
   STORE_FAILED: 'the process that owns the root has to close the store and open it again',

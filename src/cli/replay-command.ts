@@ -31,7 +31,8 @@ on from what is durable. At the end every file is compared with the history's he
   odd names        what no key may be called, or what begins with %, becomes %= and its encodeName()
   left out         paths that are not UTF-8, or with a name too long for a key; they are reported
 
-Exit status: 0 all verified; 1 something was lost, differs or failed; 2 wrong usage, or an input that can't be used.`
+Exit status: 0 all verified; 1 something was lost, differs or failed; 2 wrong usage, or an input that can't be used; 130
+interrupted by ctrl-c.`
 
 export function replayCommand(): Command {
   return new Command('replay')
@@ -79,10 +80,8 @@ async function run(path: string | undefined, options: Options): Promise<void> {
       onProgress,
     })
     status.end()
-    process.stdout.write(
-      options.json === true ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report),
-    )
-    process.exitCode = report.ok ? ExitCode.ok : ExitCode.failed
+    process.stdout.write(options.json === true ? `${JSON.stringify(report)}\n` : formatReport(report))
+    process.exitCode = abort.signal.aborted ? ExitCode.interrupted : report.ok ? ExitCode.ok : ExitCode.failed
   } catch (error) {
     status.end()
     if (!(error instanceof InputError)) throw error

@@ -46,18 +46,20 @@ async function withStoreOnce<T>(
 ): Promise<T> {
   const { store, isOwner } = await storeOf(context, rootOf(context, mayCreate), writer)
   const stopWarning = store.events.on('warning', ({ code, message }) => context.note(`${code}: ${message}`))
-  let result: T
   try {
-    result = await use(store)
-  } catch (error) {
-    // What failed first is what there is to know.
-    await close(context, store, isOwner).catch(() => {})
-    throw error
+    let result: T
+    try {
+      result = await use(store)
+    } catch (error) {
+      // What failed first is what there is to know.
+      await close(context, store, isOwner).catch(() => {})
+      throw error
+    }
+    await close(context, store, isOwner)
+    return result
   } finally {
     stopWarning()
   }
-  await close(context, store, isOwner)
-  return result
 }
 
 /** Through the owner of the root, if it has one. */

@@ -120,7 +120,7 @@ describe('agent-state replay', () => {
       if (errors.includes('batches')) interrupt()
     }
     const { status, output } = await agentState(['replay', '--kills', '0'], { temporary, onErrors })
-    expect(status).toBe(1)
+    expect(status).toBe(130)
     expect(output).toContain('the replay was interrupted')
     expect(await readdir(temporary)).toEqual([])
   })
