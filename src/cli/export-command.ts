@@ -11,6 +11,7 @@ import { CliError } from './cli-error.js'
 import { formatBytes, formatCount } from './columns.js'
 import { EXIT_STATUS, ExitCode } from './exit-code.js'
 import { addCommonOptions } from './parse-options.js'
+import { printable } from './printable.js'
 import { runs, type CommandContext } from './run-command.js'
 import { progressBar } from './status-line.js'
 import { rootOf, withStore } from './store-of-root.js'
@@ -93,11 +94,9 @@ async function openArchive(context: CommandContext, { dir, output }: Options): P
   return new TarWriter(output === undefined ? outputSink(context.output) : await fileSink(output))
 }
 
-function showProgress({ status, output }: CommandContext, progress: ExportProgress): void {
+function showProgress({ status }: CommandContext, progress: ExportProgress): void {
   const { namespace, step, keys, keysTotal, done, total } = progress
   const share = keysTotal === 0 ? 1 : keys / keysTotal
   const part = step === 'reading' ? share / 2 : 0.5 + share / 2
-  status.update(
-    `${progressBar(done + part, total)} ${step} ${output.name(namespace)}, ${keys} of ${keysTotal}`,
-  )
+  status.update(`${progressBar(done + part, total)} ${step} ${printable(namespace)}, ${keys} of ${keysTotal}`)
 }

@@ -9,6 +9,7 @@ import { healthInWords } from './health-words.js'
 import { ownerName } from './owner-name.js'
 import { addCommonOptions } from './parse-options.js'
 import { runs, type CommandContext } from './run-command.js'
+import { escapeUnsafe } from './printable.js'
 import { prometheusText } from './prometheus-text.js'
 import { printFields } from './stat-command.js'
 import { rootOf } from './store-of-root.js'
@@ -77,7 +78,7 @@ async function facts(context: CommandContext): Promise<ExitCode> {
       found.backlogKeys === null ? 'known to the owner only' : formatCount(found.backlogKeys, 'key'),
     ],
     ['preserved', formatCount(found.preserved, 'file')],
-    ...health.map((line, index) => [index === 0 ? 'health' : '', line] as const),
+    ...health.map((line, index) => [index === 0 ? 'health' : '', escapeUnsafe(line)] as const),
   ])
   return exitCode
 }

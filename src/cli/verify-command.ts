@@ -8,6 +8,7 @@ import { formatBytes, formatCount } from './columns.js'
 import { EXIT_STATUS, ExitCode } from './exit-code.js'
 import { ownerName } from './owner-name.js'
 import { addCommonOptions } from './parse-options.js'
+import { escapeUnsafe, printable } from './printable.js'
 import { runs, type CommandContext } from './run-command.js'
 import { progressBar } from './status-line.js'
 import { settleOwner, type OwnerSettler } from './settle-owner.js'
@@ -80,7 +81,7 @@ async function verifyUnder(context: CommandContext, root: string, lock: QuietLoc
       },
       onProgress: ({ namespace, keys, keysTotal, done, total }) =>
         status.update(
-          `${progressBar(done + keys / keysTotal, total)} ${output.name(namespace)} ${keys} of ${keysTotal}`,
+          `${progressBar(done + keys / keysTotal, total)} ${printable(namespace)} ${keys} of ${keysTotal}`,
         ),
     })
     status.end()
@@ -131,7 +132,7 @@ async function printFinding({ output, json }: CommandContext, found: Finding): P
   const todo = repair === null ? advice : `opening it ${repair}`
   const cell = output.style(STYLES[kind], kind.padEnd(10))
   await output.line(
-    `${cell}  ${output.name(path)}: ${message}${todo === null || todo === '' ? '' : `; ${todo}`}`,
+    `${cell}  ${output.name(path)}: ${escapeUnsafe(message)}${todo === null || todo === '' ? '' : `; ${todo}`}`,
   )
 }
 

@@ -38,6 +38,8 @@ describe.runIf(HAS_SCRIPT)('on a terminal', () => {
     expect(plain.output).toBe('"\\u001b]0;title\\u0007\\u202ekey\\nline"\r\n')
     const long = await endOf(onTerminal(['ls', 'n', '-l', '--root', root], { NO_COLOR: '1' }))
     expect(long.output).not.toContain(ESCAPE)
+    const verified = await endOf(onTerminal(['verify', '--root', root]))
+    expect(verified.output).not.toContain('\u202e')
     const missing = await endOf(onTerminal(['get', 'n', HOSTILE.replace('key', 'other'), '--root', root]))
     expect([missing.status, missing.output]).toEqual([3, expect.not.stringContaining(ESCAPE)])
   })
