@@ -345,7 +345,10 @@ export interface Events {
     listener: (event: EventMap[T]) => unknown,
     filter?: Filter,
   ): () => void
-  /** Buffers from this call on; when the buffer is full, one `lagged` item counts what was dropped. */
+  /**
+   * Buffers from this call on; when the buffer is full, one `lagged` item counts what was dropped. Where a shared root got
+   * another owner, `missed` is `Infinity`: nobody has counted.
+   */
   iterate<T extends keyof EventMap>(
     type: T,
     filter?: Filter,

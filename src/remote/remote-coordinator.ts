@@ -19,7 +19,7 @@ import { orAborted } from '../abort.js'
 import type { RequestAnswer, RequestBody } from '../coordinator/request.js'
 import type { SeenKeys } from '../coordinator/seen-keys.js'
 import { AgentStateError } from '../errors.js'
-import type { Limits } from '../limits.js'
+import { NAMESPACE_BYTES_MAX, type Limits } from '../limits.js'
 import type { StoreMetrics } from '../metrics.js'
 import type { CloseSettings } from '../store-handle.js'
 import type { FoundEntry, HostState, KnownHead, StoreHost, UpdateStep } from '../store-host.js'
@@ -100,11 +100,11 @@ export class RemoteCoordinator implements StoreHost {
   }
 
   list(namespace: string, page: Page | undefined, signal: AbortSignal | undefined): Promise<string[]> {
-    return this.#askOf(namespace, signal, CALL.LIST, ...pageValues(page))
+    return this.#askOf(namespace, signal, CALL.LIST, ...pageValues(page, this.limits.keyBytesMax))
   }
 
   namespaces(page: Page | undefined, signal: AbortSignal | undefined): Promise<string[]> {
-    return this.#ask(signal, CALL.NAMESPACES, ...pageValues(page))
+    return this.#ask(signal, CALL.NAMESPACES, ...pageValues(page, NAMESPACE_BYTES_MAX))
   }
 
   exists(namespace: string, signal: AbortSignal | undefined): Promise<boolean> {
@@ -156,6 +156,7 @@ export class RemoteCoordinator implements StoreHost {
   watch(namespace: string, options: WatchOptions): AsyncIterableIterator<WatchItem, undefined> {
     this.#connection.checkOpen()
     const { prefix, afterRevision, initial, signal } = options
+    const cut = prefix?.slice(0, this.limits.keyBytesMax + 1)
     const id = this.#connection.calls.nextId()
     const { window } = shareBuffer(this.limits.eventBufferMax)
     const watch = new ClientWatch(window, signal, {
@@ -167,7 +168,7 @@ export class RemoteCoordinator implements StoreHost {
     })
     if (watch.isOver) return watch
     this.#connection.watches.set(id, watch)
-    this.#connection.post(CALL.WATCH, id, namespace, prefix, afterRevision, initial ?? false)
+    this.#connection.post(CALL.WATCH, id, namespace, cut, afterRevision, initial ?? false)
     return watch
   }
 
@@ -273,6 +274,8 @@ export class RemoteCoordinator implements StoreHost {
   }
 }
 
-function pageValues(page: Page | undefined): readonly unknown[] {
-  return [page?.prefix, page?.after, page?.limit, page?.reverse ?? false]
+/** What is behind the longest name that there can be makes no difference, and need not travel. */
+function pageValues(page: Page | undefined, nameLengthMax: number): readonly unknown[] {
+  const cut = (text: string | undefined): string | undefined => text?.slice(0, nameLengthMax + 1)
+  return [cut(page?.prefix), cut(page?.after), page?.limit, page?.reverse ?? false]
 }
