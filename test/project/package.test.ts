@@ -80,7 +80,7 @@ async function treeOf(root: string): Promise<string> {
 describe('the packed package', () => {
   test('holds the built modules with their types, the trace to replay, README, license and manifest, and nothing else', () => {
     const expected =
-      /^(dist\/.+\.(js|d\.ts)|dist\/replay\/fixtures\/[\w-]+\.ndjson\.gz|README\.md|LICENSE|package\.json)$/
+      /^(dist\/.+\.(c?js|d\.c?ts)|dist\/replay\/fixtures\/[\w-]+\.ndjson\.gz|README\.md|LICENSE|package\.json)$/
     expect(packed.filter((path) => !expected.test(path))).toEqual([])
     expect(packed).toEqual(
       expect.arrayContaining(['LICENSE', 'README.md', 'dist/index.js', 'dist/index.d.ts']),
@@ -92,7 +92,9 @@ describe('the packed package', () => {
       .filter((path) => path.startsWith('dist/'))
       .filter(
         (path) =>
-          !existsSync(join(repository, path.replace(/^dist/, 'src').replace(/(\.d\.ts|\.js)$/, '.ts'))),
+          !existsSync(
+            join(repository, path.replace(/^dist/, 'src').replace(/(?:\.d)?\.(c?)[jt]s$/, '.$1ts')),
+          ),
       )
     expect(stale, "run 'npm run clean && npm run build'").toEqual([])
   })
