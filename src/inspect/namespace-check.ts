@@ -72,7 +72,12 @@ async function settledFinding(
   if (settle === null) return unclear
   let before = first
   for (let look = 0; look < LOOKS; look++) {
-    await settle()
+    try {
+      await settle()
+    } catch {
+      // It has keys whose files can't be written, or it went away; the caller's signal is asked between the keys.
+      return unclear
+    }
     const now = checkEntry(rules, namespace, key, backlog)
     if (now.found === null || now.identity === before.identity) return now.found
     before = now
