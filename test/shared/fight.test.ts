@@ -17,7 +17,7 @@ interface Sharer {
 }
 
 function start(root: string, name: string): Sharer {
-  const child = startChild('../../shared/support/sharer.mjs', [root, name])
+  const child = startChild(new URL('support/sharer.mjs', import.meta.url), [root, name])
   const lines: string[] = []
   let look = (): void => {}
   void (async () => {

@@ -22,6 +22,9 @@ describe('the layout of a root', () => {
       journal: '/r/.agent_state/journal',
       tmp: '/r/.agent_state/tmp',
       preserved: '/r/.agent_state/preserved',
+      conflicts: '/r/.agent_state/conflicts.jsonl',
+      socket: '/r/.agent_state/socket',
+      listening: '/r/.agent_state/tmp/listen',
     })
     expect(preservedName('id')).toBe('.agent_state/preserved/id')
   })

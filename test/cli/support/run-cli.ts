@@ -25,7 +25,14 @@ export interface CliOptions {
 }
 
 /** What would change what is printed, or which root is found. */
-const CLEARED = { AGENT_STATE_ROOT: undefined, NO_COLOR: undefined, FORCE_COLOR: undefined, USER: 'tess' }
+const CLEARED = {
+  AGENT_STATE_ROOT: undefined,
+  NO_COLOR: undefined,
+  FORCE_COLOR: undefined,
+  CI: undefined,
+  TERM: 'xterm-256color',
+  USER: 'tess',
+}
 
 export function cliEnvironment(env: CliOptions['env'] = {}): NodeJS.ProcessEnv {
   return { ...process.env, ...CLEARED, ...env }

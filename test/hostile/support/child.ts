@@ -17,8 +17,12 @@ export interface Child {
   kill(signal: NodeJS.Signals): void
 }
 
-/** `script` lies beside this file. The child is killed when the test ends. */
-export function startChild(script: string, args: readonly string[], nodeArgs: readonly string[] = []): Child {
+/** A script that is named lies beside this file. The child is killed when the test ends. */
+export function startChild(
+  script: string | URL,
+  args: readonly string[],
+  nodeArgs: readonly string[] = [],
+): Child {
   const path = fileURLToPath(new URL(script, import.meta.url))
   const child: ChildProcess = spawn(process.execPath, [...nodeArgs, path, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],

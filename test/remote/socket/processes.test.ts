@@ -9,8 +9,6 @@ import { nextTurn, refusal } from '../../../src/contract/observe.js'
 import { temporaryDirectory } from '../../damage/support/temporary-directory.js'
 import { startChild, type Child } from '../../hostile/support/child.js'
 
-const SUPPORT = '../../remote/socket/support'
-
 interface Talk {
   readonly child: Child
   readonly lines: string[]
@@ -19,7 +17,7 @@ interface Talk {
 }
 
 function start(script: 'guest' | 'owner', ...args: readonly string[]): Talk {
-  const child = startChild(`${SUPPORT}/${script}.mjs`, args)
+  const child = startChild(new URL(`support/${script}.mjs`, import.meta.url), args)
   const lines: string[] = []
   const waiting = new Set<() => void>()
   void (async () => {
