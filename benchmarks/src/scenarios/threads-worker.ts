@@ -1,4 +1,9 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { measureThread, type ThreadJob } from './threads.js'
+import { prepareThread, type ThreadJob } from './threads.js'
 
-parentPort!.postMessage(await measureThread(workerData as ThreadJob))
+const port = parentPort!
+const measure = await prepareThread(workerData as ThreadJob)
+const begin = new Promise((resolve) => port.once('message', resolve))
+port.postMessage('warm')
+await begin
+port.postMessage(await measure())

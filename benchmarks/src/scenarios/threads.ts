@@ -19,7 +19,7 @@ export const threads: Scenario = {
   workload:
     '64 callers in each of 1, 2, 4, 8 threads that are connected to the store, against the same number of callers in the store’s own thread; a hot set of 100 keys, 256 B, 8 namespaces',
   durability: DURABLE,
-  extraSeconds: () => 0.3,
+  extraSeconds: (_, { seconds, warmUpSeconds }) => 0.5 + seconds + 3 * warmUpSeconds,
   cells: ({ profile }) =>
     combinations({
       where: ['in threads', 'in the store’s thread'],
@@ -61,12 +61,13 @@ async function run(spec: RunSpec): Promise<RunResult> {
   const [count, callers] = [numberOf(parameters, 'threads'), numberOf(parameters, 'callers')]
   const store = await openStore({ root: folder })
   for (let i = 0; i < NAMESPACES; i++) await store.init(`n${i}`)
-  const job = { warmUpSeconds: profile.warmUpSeconds, seconds: profile.seconds }
+  // Every thread has code of its own to compile.
+  const job = { warmUpSeconds: 4 * profile.warmUpSeconds, seconds: 2 * profile.seconds }
   const before = usageOf(folder)
   const results =
     parameters['where'] === 'in threads'
-      ? await Promise.all(Array.from({ length: count }, () => inThread(store, { ...job, callers })))
-      : [await callersOf(store, folder, { ...job, callers: callers * count })]
+      ? await inThreads(store, count, { ...job, callers })
+      : [await (await warmedUp(store, folder, { ...job, callers: callers * count }))()]
   const used = usedBetween(before, usageOf(folder))
   await store.close({ flush: false })
   const operations = results.reduce((sum, result) => sum + result.operations, 0)
@@ -89,31 +90,48 @@ function worst(results: readonly ThreadResult[], measure: 'p50Us' | 'p99Us' | 'p
   return Math.max(...results.map((result) => result[measure]))
 }
 
-function inThread(store: Store, job: Omit<ThreadJob, 'port'>): Promise<ThreadResult> {
+/** All begin to measure when the last one has started and is warm. */
+async function inThreads(store: Store, count: number, job: Omit<ThreadJob, 'port'>): Promise<ThreadResult[]> {
+  const threads = Array.from({ length: count }, () => startThread(store, job))
+  await Promise.all(threads.map(({ next }) => next()))
+  const results = threads.map(({ next }) => next() as Promise<ThreadResult>)
+  for (const { worker } of threads) worker.postMessage('begin')
+  return Promise.all(results)
+}
+
+function startThread(
+  store: Store,
+  job: Omit<ThreadJob, 'port'>,
+): { readonly worker: Worker; next(): Promise<unknown> } {
   const port = store.createPort()
   const worker = new Worker(new URL('threads-worker.js', import.meta.url), {
     workerData: { ...job, port } satisfies ThreadJob,
     transferList: [port],
   })
-  return new Promise((resolve, reject) => {
-    worker.once('message', resolve)
-    worker.once('error', reject)
-  })
+  const next = (): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      worker.once('message', resolve)
+      worker.once('error', reject)
+    })
+  return { worker, next }
 }
 
-/** In the thread: connects, measures. */
-export async function measureThread({ port, ...job }: ThreadJob): Promise<ThreadResult> {
+/** In the thread: connects, and warms up; what it returns measures. */
+export async function prepareThread({ port, ...job }: ThreadJob): Promise<() => Promise<ThreadResult>> {
   const store = await connectStore(port)
-  const result = await callersOf(store, '', job)
-  await store.close()
-  return result
+  const measure = await warmedUp(store, '', job)
+  return async () => {
+    const result = await measure()
+    await store.close()
+    return result
+  }
 }
 
-async function callersOf(
+async function warmedUp(
   store: Store,
   folder: string,
   { callers, warmUpSeconds, seconds }: Omit<ThreadJob, 'port'>,
-): Promise<ThreadResult> {
+): Promise<() => Promise<ThreadResult>> {
   const opened = await openedStore(store, folder, { namespaces: NAMESPACES, callers })
   const contents = incompressibleContents(VALUE_BYTES)
   const places = hotKeys(NAMESPACES, HOT_KEYS)
@@ -122,9 +140,11 @@ async function callersOf(
     return opened.write(caller, namespace, key, contents(index))
   }
   const warmUp = await closedLoop({ callers, seconds: warmUpSeconds, operation })
-  const result = await closedLoop({ callers, seconds, operation })
-  const { p50Us, p99Us, p999Us } = result.latencies.summary()
-  const { operations, seconds: measuredSeconds } = result
-  const withWarmUp = operations + warmUp.operations
-  return { operations, withWarmUp, seconds: measuredSeconds, p50Us, p99Us, p999Us }
+  return async () => {
+    const result = await closedLoop({ callers, seconds, operation })
+    const { p50Us, p99Us, p999Us } = result.latencies.summary()
+    const { operations, seconds: measuredSeconds } = result
+    const withWarmUp = operations + warmUp.operations
+    return { operations, withWarmUp, seconds: measuredSeconds, p50Us, p99Us, p999Us }
+  }
 }
