@@ -18,7 +18,9 @@ export const CLOSED: Health = { status: 'closed', problems: ['the store is close
 export function healthOf(state: Exclude<HostState, 'closed'>, metrics: StoreMetrics): Health {
   const problems = [...backendProblems(metrics), ...coordinatorProblems(metrics)]
   if (state === 'failed') {
-    problems.unshift('a sync failed: no more writes are taken; close the store and open it again')
+    problems.unshift(
+      'the store has failed (the event `failed` said why): no more writes are taken; close it and open it again',
+    )
     return { status: 'failed', problems }
   }
   return { status: problems.length === 0 ? 'ok' : 'degraded', problems }
@@ -39,11 +41,13 @@ function backendProblems({ backend }: StoreMetrics): string[] {
   }
   const slow = quantile(syncMs, 0.99)
   if (slow >= SLOW_SYNC_MS)
-    problems.push(`the disk is slow: one sync in a hundred takes ${Math.round(slow)} ms`)
+    problems.push(`the disk is slow: one sync in a hundred took ${Math.round(slow)} ms`)
   return problems
 }
 
 function coordinatorProblems({ events }: StoreMetrics): string[] {
   if (events.missed === 0) return []
-  return [`${events.missed} events were dropped for subscribers that did not take them in time`]
+  return [
+    `${events.missed} events were dropped, since the store was opened, for subscribers that did not take them in time`,
+  ]
 }

@@ -8,7 +8,7 @@ export interface StoreMetrics {
   /** Keys that were written and deleted, once these changes were durable. */
   readonly writes: number
   readonly deletes: number
-  /** Requests that were answered with an error: conflicts and conditions among them. */
+  /** Requests that were refused when their turn came: conflicts, conditions, clashing paths, namespaces that are gone. */
   readonly refused: number
   /** Conflicts that were found, by the policy of whoever caused them. */
   readonly conflicts: Readonly<Record<ConflictPolicy, number>>
@@ -16,7 +16,7 @@ export interface StoreMetrics {
   readonly groupOperations: HistogramCounts
   /** Milliseconds from the beginning of a commit group to the backend's answer. */
   readonly commitMs: HistogramCounts
-  /** Milliseconds for which the oldest request of a namespace waited for its group. */
+  /** Milliseconds for which a namespace whose requests could be taken waited for its commit group. */
   readonly queueWaitMs: HistogramCounts
   /** What waits now to be committed. */
   readonly queue: { readonly operations: number; readonly bytes: number }

@@ -43,7 +43,7 @@ describe('the health of a store', () => {
   test('is failed after a failed sync, and says the way back', () => {
     const { status, problems } = healthOf('failed', metricsOf({}))
     expect(status).toBe('failed')
-    expect(problems[0]).toContain('close the store and open it again')
+    expect(problems[0]).toContain('close it and open it again')
   })
 
   test('is degraded by stuck keys, a full backlog, a slow disk, and dropped events, each in words', () => {
@@ -55,7 +55,7 @@ describe('the health of a store', () => {
     expect(problems).toEqual([
       expect.stringMatching(/^2 keys can't be brought into the tree/),
       expect.stringContaining('77 keys behind'),
-      expect.stringContaining('takes 900 ms'),
+      expect.stringContaining('took 900 ms'),
       expect.stringMatching(/^5 events were dropped/),
     ])
   })

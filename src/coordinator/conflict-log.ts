@@ -41,8 +41,7 @@ export class ConflictLog {
 
   /** Oldest first. */
   async entries(): Promise<readonly ConflictEvent[]> {
-    this.#earlier ??= this.#load()
-    const earlier = await this.#earlier
+    const earlier = await this.#loaded()
     const own = [...this.#events.slice(this.#next), ...this.#events.slice(0, this.#next)]
     return [...earlier, ...own].slice(-this.#max)
   }
@@ -56,6 +55,15 @@ export class ConflictLog {
     return this.#saving
   }
 
+  /** What could not be read is asked for again the next time, and is not written over meanwhile. */
+  #loaded(): Promise<readonly ConflictEvent[]> {
+    this.#earlier ??= this.#load().catch((error: unknown) => {
+      this.#earlier = null
+      throw error
+    })
+    return this.#earlier
+  }
+
   async #save(): Promise<void> {
     const entries = await this.entries()
     await this.#backend.saveConflicts?.(entries.map((event) => JSON.stringify(event)))
@@ -63,7 +71,7 @@ export class ConflictLog {
 
   async #load(): Promise<readonly ConflictEvent[]> {
     const lines = (await this.#backend.loadConflicts?.()) ?? []
-    return lines.flatMap(parseEvent)
+    return lines.flatMap(parseEvent).slice(-this.#max)
   }
 
   #failed(error: unknown): void {
@@ -77,9 +85,15 @@ export class ConflictLog {
 function parseEvent(line: string): ConflictEvent[] {
   try {
     const event = JSON.parse(line) as ConflictEvent
-    const isEvent = typeof event.namespace === 'string' && typeof event.key === 'string'
-    return isEvent && typeof event.atMs === 'number' ? [event] : []
+    const { namespace, key, atMs, current, previous } = event
+    const hasNames = typeof namespace === 'string' && typeof key === 'string' && typeof atMs === 'number'
+    const hasWriters = isWriter(current) && (previous === null || isWriter(previous))
+    return hasNames && hasWriters ? [event] : []
   } catch {
     return []
   }
+}
+
+function isWriter(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -73,8 +73,11 @@ export class HostAnswers implements ReadAnswers, WatchAnswers {
     else this.#head(ANSWER.HEAD_FOUND, id, head, head.size)
   }
 
-  plain(id: number, value: StoreMetrics | readonly ConflictEvent[]): void {
-    if (this.#inFlight.answered(id)) this.#say(ANSWER.PLAIN, id, value)
+  /** `bytes` is about what the value takes. */
+  plain(id: number, value: StoreMetrics | readonly ConflictEvent[], bytes: number): void {
+    if (!this.#inFlight.answered(id) || this.#outbox.isClosed) return
+    this.#say(ANSWER.PLAIN, id, value)
+    this.#outbox.load.answerBytes += bytes
   }
 
   names(id: number, names: readonly string[]): number {

@@ -42,6 +42,9 @@ const NAMESPACES_MAX = 10_000
 const KNOWN_NAMESPACES_MAX = 1000
 const TOKEN_LENGTH_MAX = 100
 
+/** What a past conflict takes besides its key, about. */
+const CONFLICT_BYTES = 512
+
 export class HostCalls {
   readonly #context: HostContext
   readonly #rights: ConnectionRights
@@ -84,7 +87,7 @@ export class HostCalls {
       case CALL.FLUSH:
         return this.#flush(reader)
       case CALL.METRICS:
-        return this.#parts.answers.plain(this.#begin(reader), this.#context.metrics())
+        return this.#metrics(reader)
       case CALL.CONFLICTS:
         return this.#conflicts(reader)
       case CALL.HELLO:
@@ -193,12 +196,21 @@ export class HostCalls {
     })
   }
 
+  #metrics(reader: BatchReader): void {
+    const id = this.#begin(reader)
+    this.#try(id, () => {
+      this.#context.coordinator.checkOpen()
+      this.#parts.answers.plain(id, this.#context.metrics(), 0)
+    })
+  }
+
   #conflicts(reader: BatchReader): void {
     const id = this.#begin(reader)
     this.#wait(id, async () => {
       const events = await this.#context.coordinator.conflicts(undefined)
       const allowed = events.filter(({ namespace }) => allowsNamespace(this.#rights.bounds, namespace))
-      this.#parts.answers.plain(id, allowed)
+      const bytes = allowed.reduce((sum, event) => sum + CONFLICT_BYTES + 2 * event.key.length, 0)
+      this.#parts.answers.plain(id, allowed, bytes)
     })
   }
 

@@ -108,7 +108,22 @@ export class SharedHost implements StoreHost {
     signal: AbortSignal | undefined,
     step: UpdateStep,
   ): Promise<WriteResult | DeleteResult | null> {
-    return this.#call(signal, ({ host }) => host.update(namespace, key, signal, step))
+    // What the caller's own function throws says nothing of the owner, whatever its code is.
+    const thrown = new Set<unknown>()
+    const guarded: UpdateStep = {
+      decide: async (found) => {
+        try {
+          return await step.decide(found)
+        } catch (error) {
+          thrown.add(error)
+          throw error
+        }
+      },
+      submit: (value, found) => step.submit(value, found),
+    }
+    const ask = ({ host }: StoreParts): Promise<WriteResult | DeleteResult | null> =>
+      host.update(namespace, key, signal, guarded)
+    return this.#call(signal, ask, (error) => thrown.has(error))
   }
 
   /** Of the owner at the moment. */
@@ -131,14 +146,19 @@ export class SharedHost implements StoreHost {
     return new SharedWatch(items, () => this.#root.isClosed)
   }
 
-  #call<T>(signal: AbortSignal | undefined, ask: (parts: StoreParts) => Promise<T>): Promise<T> {
+  #call<T>(
+    signal: AbortSignal | undefined,
+    ask: (parts: StoreParts) => Promise<T>,
+    isCallers: (error: unknown) => boolean = () => false,
+  ): Promise<T> {
     const order = ++this.#order
     return new Promise((resolve, fail) => {
       let attempts = 0
       const go = (parts: StoreParts): void => {
         attempts++
         const failed = (error: unknown): void => {
-          const isUndone = AgentStateError.is(error, 'DISCONNECTED') && !this.#root.isClosed
+          const isOwners = AgentStateError.is(error, 'DISCONNECTED') && !isCallers(error)
+          const isUndone = isOwners && !this.#root.isClosed
           if (!isUndone || attempts === ATTEMPTS_MAX) fail(error)
           else this.#root.when({ order, not: parts, go, fail }, signal)
         }

@@ -271,3 +271,18 @@ describe('a port that is closed under a connection', () => {
     await commit.proceed()
   })
 })
+
+test('I11: metrics of a store that is closing are refused, and what is under way through the connection is answered', async () => {
+  const { backend, connect, store } = await hosted()
+  const connected = await connect()
+  const session = await connected.init('n')
+  backend.holds = true
+  const writing = session.write('k', '1')
+  const commit = await backend.nextCommit()
+  const closing = store.close()
+  await refusal('DISCONNECTED', () => connected.metrics())
+  backend.holds = false
+  await commit.proceed()
+  expect(await writing).toMatchObject({ key: 'k' })
+  await closing
+})

@@ -2,6 +2,7 @@
 import { openStore, shareStore, type Store } from 'agent-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { deferred, failureOf, iteratorOf, record, refusal } from '../../src/contract/observe.js'
+import { stateError } from '../../src/errors.js'
 import { temporaryDirectory } from '../damage/support/temporary-directory.js'
 import { HeldBackend } from '../helpers/held-backend.js'
 import { hostRoot, type HostedRoot } from '../remote/socket/hosted-root.js'
@@ -101,6 +102,14 @@ describe('I11: an owner that goes without a word', () => {
     const revisions = (await Promise.all(writes)).map((result) => result.revision)
     expect(revisions).toEqual(revisions.toSorted((one, other) => one - other))
     expect(await session.read('k')).toBe('49')
+  })
+
+  test('what the function of an update throws is the caller’s, whatever its code is', async () => {
+    const { root } = await owned()
+    const session = await (await share(root)).init('n')
+    const lost = stateError('DISCONNECTED', 'another store has gone', {})
+    const updating = session.update('k', () => Promise.reject(lost))
+    await expect(updating).rejects.toBe(lost)
   })
 
   test('an update is begun anew', async () => {

@@ -11,6 +11,9 @@ import { Temporaries } from './temporaries.js'
 /** A file that grew beyond this is not ours. */
 const BYTES_MAX = 64 * 1024 * 1024
 
+/** Nothing there, or a symlink or device in its place. */
+const NOTHING: ReadonlySet<string> = new Set(['ENOENT', 'ELOOP', 'ENXIO', 'EMLINK', 'ENOTDIR'])
+
 export function saveConflicts(fs: FileSystem, { context, lines, atMs }: SaveConflictsTask): ConflictsAnswer {
   const { root, modes } = context
   const layout = storeLayout(root)
@@ -27,7 +30,7 @@ export function saveConflicts(fs: FileSystem, { context, lines, atMs }: SaveConf
   }
 }
 
-/** What can't be read is an empty log. */
+/** What is missing, or none of ours, is an empty log; what can't be read is a failure. */
 export function loadConflicts(fs: FileSystem, { context }: LoadConflictsTask): ConflictsAnswer {
   try {
     const fd = fs.open(storeLayout(context.root).conflicts, 'read')
@@ -40,7 +43,9 @@ export function loadConflicts(fs: FileSystem, { context }: LoadConflictsTask): C
     } finally {
       fs.close(fd)
     }
-  } catch {
-    return { failure: null, lines: [] }
+  } catch (error) {
+    const code = errorCode(error)
+    if (NOTHING.has(code)) return { failure: null, lines: [] }
+    return { failure: { code, message: String(error) }, lines: [] }
   }
 }

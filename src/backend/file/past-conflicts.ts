@@ -1,5 +1,7 @@
 /** The file with the log of past conflicts, as the coordinator has it read and replaced: by a worker. */
+import { stateError } from '../../errors.js'
 import { wallClockMs } from '../../clock.js'
+import { storeLayout } from './layout.js'
 import type { TaskRunner } from './task-runner.js'
 import type { RootContext } from './tasks.js'
 
@@ -15,7 +17,10 @@ export class PastConflicts {
   }
 
   async load(): Promise<readonly string[]> {
-    return (await this.#runner.run({ kind: 'load-conflicts', context: this.#context })).lines
+    const { failure, lines } = await this.#runner.run({ kind: 'load-conflicts', context: this.#context })
+    if (failure !== null)
+      throw stateError('READ_FAILED', failure.message, { path: storeLayout(this.#context.root).conflicts })
+    return lines
   }
 
   /** Nothing of a store that has failed is written any more. */

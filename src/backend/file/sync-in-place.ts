@@ -59,6 +59,8 @@ class SyncInPlace {
 
   #note(tookMs: number): void {
     const isFirst = this.#averageMs === Infinity
-    this.#averageMs = isFirst ? tookMs : this.#averageMs + (tookMs - this.#averageMs) * WEIGHT
+    const average = isFirst ? tookMs : this.#averageMs + (tookMs - this.#averageMs) * WEIGHT
+    // A slow one counts at once, quick ones little by little.
+    this.#averageMs = tookMs > QUICK_MS ? Math.max(average, tookMs) : average
   }
 }

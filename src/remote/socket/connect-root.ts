@@ -1,5 +1,6 @@
 /** The way from another process to the owner of a root: a port, as `createPort` would give it, out of the local socket. */
 import { connect, type Socket } from 'node:net'
+import { performance } from 'node:perf_hooks'
 import { resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
@@ -24,6 +25,8 @@ const MESSAGE_BYTES_MAX = 2 ** 32 - 1
 /** The owner has not come to accept those who connected before; it is tried again. */
 const BUSY: ReadonlySet<string> = new Set(['EAGAIN', 'EWOULDBLOCK'])
 const BUSY_PAUSE_MS = 20
+/** An owner that is stopped accepts connections, and says nothing. */
+const GREETING_MS = 30_000
 
 /** There is nothing, or nobody who listens. */
 const NOBODY: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTSOCK', 'EPROTOTYPE', 'ELOOP'])
@@ -32,12 +35,15 @@ const REFUSED: ReadonlySet<string> = new Set(['EACCES', 'EPERM'])
 /** Rejects with `NO_OWNER` if nobody listens there. The port must be closed if it is not used. */
 export async function connectRoot(root: string, signal: AbortSignal | undefined): Promise<RootConnection> {
   const path = resolve(root)
+  const startedAt = performance.now()
   for (;;) {
     signal?.throwIfAborted()
     try {
       return await connectOnce(path, signal)
     } catch (error) {
-      if (!BUSY.has(errorCode(error))) throw signal?.aborted === true ? error : asStateError(path, error)
+      const isBusy = BUSY.has(errorCode(error))
+      if (isBusy && performance.now() - startedAt >= GREETING_MS) throw gone(path, error)
+      if (!isBusy) throw signal?.aborted === true ? error : asStateError(path, error)
     }
     await pause(BUSY_PAUSE_MS, undefined, { signal }).catch(() => {})
   }
@@ -94,6 +100,8 @@ function checkedAddress(root: string): { readonly path: string; release(): void 
 
 /** The first message is the greeting, which whoever is given the port finds in it. */
 function greet(root: string, socket: Socket): Promise<RootConnection> {
+  const timer = setTimeout(() => socket.destroy(new Error('it does not answer')), GREETING_MS)
+  socket.once('close', () => clearTimeout(timer))
   return new Promise((resolve, reject) => {
     exchangePreambles(socket, MESSAGE_BYTES_MAX, (preamble, error) => {
       if (preamble === null) {
@@ -108,6 +116,7 @@ function greet(root: string, socket: Socket): Promise<RootConnection> {
       }
       const { port1, port2 } = new MessageChannel()
       const onFirst = (): void => {
+        clearTimeout(timer)
         socket.unref()
         resolve({ port: port2, cause: () => relay.cause() })
       }

@@ -144,6 +144,7 @@ export class SocketServer {
       if (preamble === null) return
       if (preamble.mismatch !== null || this.#isClosed) {
         // The other side has been told what is spoken here.
+        socket.setTimeout(LINGER_MS, () => socket.destroy())
         socket.on('error', () => {}).end()
         socket.resume()
         return
