@@ -7,8 +7,8 @@ export function healthInWords(facts: RootFacts): string[] {
   const { owner, storeId, problems, backlogKeys, clean, preserved } = facts
   const lines: string[] = []
   const damages = problems.filter(({ kind }) => kind === 'damage' || kind === 'unreadable')
-  if (storeId === null) lines.push('the root was not made to its end; opening it makes it anew')
-  else if (damages.length > 0) lines.push(`damaged: ${damages.map(({ message }) => message).join('; ')}`)
+  if (damages.length > 0) lines.push(`damaged: ${damages.map(({ message }) => message).join('; ')}`)
+  else if (storeId === null) lines.push('the root was not made to its end; opening it makes it anew')
   else if (owner !== null) lines.push(`in use by ${ownerName(owner)}`)
   else if (clean) lines.push('closed cleanly: the files show everything')
   else if (backlogKeys === 0) lines.push('not closed cleanly; the files show everything')

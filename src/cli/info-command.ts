@@ -1,7 +1,8 @@
 import { Command } from 'commander'
-import { connectStore } from '../index.js'
+import { connectStore, type Store } from '../index.js'
 import { rootFacts, type RootFacts } from '../inspect/root-facts.js'
 import { treeSize } from '../inspect/tree-size.js'
+import { CliError } from './cli-error.js'
 import { formatBytes, formatCount } from './columns.js'
 import { describeError } from './describe-error.js'
 import { EXIT_STATUS, ExitCode } from './exit-code.js'
@@ -19,7 +20,9 @@ interface Options {
 }
 
 const HELP = `
-Looks at the files only: it does not open the root, and changes nothing. 'verify' reads every byte; this command does not.
+Looks at the files, and asks the process that has the root open how it is, if there is one; it does not open the root, and
+changes nothing. 'verify' reads every byte; this command does not. It ends with 1 if that process gives no answer in three
+seconds or can't write any more, and with 5 if something is damaged.
 
 With --metrics it asks the process that has the root open what it has counted, and prints it as Prometheus reads it.
 
@@ -43,14 +46,9 @@ async function info(context: CommandContext, options: Options): Promise<ExitCode
 
 async function metrics(context: CommandContext): Promise<ExitCode> {
   const { output, json, signal } = context
-  const store = await connectStore({ root: rootOf(context) }, { signal })
-  try {
-    const counted = await store.metrics()
-    if (json) await output.json(counted)
-    else await output.write(prometheusText(counted))
-  } finally {
-    await store.close({ flush: false })
-  }
+  const counted = await askOwner(rootOf(context), signal, (store) => store.metrics())
+  if (json) await output.json(counted)
+  else await output.write(prometheusText(counted))
   return ExitCode.ok
 }
 
@@ -58,10 +56,14 @@ async function facts(context: CommandContext): Promise<ExitCode> {
   const { output, json, signal } = context
   const found = await rootFacts(rootOf(context))
   const tree = await treeSize(found.root, signal)
-  const health = [...healthInWords(found), ...(await ownerProblems(found, signal))]
-  const exitCode = found.problems.some(({ kind }) => kind === 'damage') ? ExitCode.damaged : ExitCode.ok
+  const told = await ownerFacts(found, signal)
+  const health = [...healthInWords(found), ...told.problems]
+  const backlogKeys = told.backlogKeys ?? found.backlogKeys
+  const { stuckKeys } = told
+  const isDamaged = found.problems.some(({ kind }) => kind === 'damage')
+  const exitCode = isDamaged ? ExitCode.damaged : told.hasFailed ? ExitCode.failed : ExitCode.ok
   if (json) {
-    await output.json({ ...found, ...tree, health })
+    await output.json({ ...found, ...tree, backlogKeys, stuckKeys, health })
     return exitCode
   }
   await printFields(context, [
@@ -73,26 +75,73 @@ async function facts(context: CommandContext): Promise<ExitCode> {
     ['keys', tree.keys.toLocaleString('en-US')],
     ['size', formatBytes(tree.bytes)],
     ['journal', `${formatBytes(found.journalBytes)} in ${formatCount(found.journalSegments, 'segment')}`],
-    [
-      'backlog',
-      found.backlogKeys === null ? 'known to the owner only' : formatCount(found.backlogKeys, 'key'),
-    ],
+    ['backlog', backlogInWords(backlogKeys, stuckKeys)],
     ['preserved', formatCount(found.preserved, 'file')],
     ...health.map((line, index) => [index === 0 ? 'health' : '', escapeUnsafe(line)] as const),
   ])
   return exitCode
 }
 
-/** What the owner of the root says is wrong, if it has one that can be asked. */
-async function ownerProblems({ root, owner }: RootFacts, signal: AbortSignal): Promise<readonly string[]> {
-  if (owner === null) return []
+function backlogInWords(keys: number | null, stuck: number | null): string {
+  if (keys === null) return 'not known'
+  return formatCount(keys, 'key') + (stuck === null || stuck === 0 ? '' : `, ${stuck} of them stuck`)
+}
+
+/** What the owner of a root says of itself; null is what nobody has said. */
+interface OwnerFacts {
+  readonly backlogKeys: number | null
+  readonly stuckKeys: number | null
+  readonly problems: readonly string[]
+  /** It takes no more writes, or gives no answer. */
+  readonly hasFailed: boolean
+}
+
+async function ownerFacts({ root, owner }: RootFacts, signal: AbortSignal): Promise<OwnerFacts> {
+  if (owner === null) return { backlogKeys: null, stuckKeys: null, problems: [], hasFailed: false }
   try {
-    const store = await connectStore({ root }, { signal })
-    const { problems } = await store.health()
-    await store.close({ flush: false })
-    return problems
+    return await askOwner(root, signal, async (store) => {
+      const [{ status, problems }, { backend }] = await Promise.all([store.health(), store.metrics()])
+      const { backlogKeys = null, stuckKeys = null } = backend ?? {}
+      return { backlogKeys, stuckKeys, problems, hasFailed: status === 'failed' }
+    })
   } catch (error) {
     signal.throwIfAborted()
-    return [`its owner can't be asked: ${describeError(error).message}`]
+    const problems = [`its owner can't be asked: ${describeError(error).message}`]
+    // One that keeps its root for itself is none that has failed.
+    return { backlogKeys: null, stuckKeys: null, problems, hasFailed: error instanceof CliError }
+  }
+}
+
+/** One that was stopped takes connections, and never says a word. */
+const ANSWER_MS = 3000
+
+async function askOwner<T>(
+  root: string,
+  interrupted: AbortSignal,
+  ask: (store: Store) => Promise<T>,
+): Promise<T> {
+  const late = AbortSignal.timeout(ANSWER_MS)
+  const signal = AbortSignal.any([interrupted, late])
+  const given = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+  })
+  const answered = (async () => {
+    const store = await connectStore({ root }, { signal })
+    try {
+      return await ask(store)
+    } finally {
+      await store.close({ flush: false })
+    }
+  })()
+  try {
+    return await Promise.race([answered, given])
+  } catch (error) {
+    interrupted.throwIfAborted()
+    if (!late.aborted) throw error
+    throw new CliError(
+      'NO_ANSWER',
+      ExitCode.failed,
+      `the owner of the root gave no answer in ${ANSWER_MS / 1000} seconds`,
+    )
   }
 }

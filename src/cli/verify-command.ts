@@ -5,7 +5,9 @@ import { lockQuietly, type Owner, type QuietLock } from '../inspect/quiet-lock.j
 import { verifyRoot, type VerifySummary } from '../inspect/verify-root.js'
 import { CliError } from './cli-error.js'
 import { formatBytes, formatCount } from './columns.js'
+import { describeError } from './describe-error.js'
 import { EXIT_STATUS, ExitCode } from './exit-code.js'
+import { isClosedPipe } from './output.js'
 import { ownerName } from './owner-name.js'
 import { addCommonOptions } from './parse-options.js'
 import { escapeUnsafe, printable } from './printable.js'
@@ -33,7 +35,8 @@ It prints one line for everything that it finds:
   ignored     it is no key and no metadata
 
 --repair opens the root, which finishes what is unfinished, brings the journal into the files, and sweeps what is left over;
-then it verifies again. It guesses nothing: what only a copy can bring back, it says.
+then it verifies again. It guesses nothing: what only a copy can bring back, it says, and where the store's own files (format,
+checkpoint, journal) are damaged in such a way, it does not open the root, because that could overwrite what was acknowledged.
 
 Examples:
   agent-state verify
@@ -48,7 +51,26 @@ export function verifyCommand(): Command {
     .action(runs<[], Options>(verify))
 }
 
-async function verify(context: CommandContext, { repair }: Options): Promise<ExitCode> {
+/** Findings that nobody has read may have been of damage: that is no success. */
+async function verify(context: CommandContext, options: Options): Promise<ExitCode> {
+  const { output } = context
+  const { gone } = output
+  try {
+    const exitCode = await verifyAndRepair(context, options)
+    await output.end()
+    gone.throwIfAborted()
+    return exitCode
+  } catch (error) {
+    if (!gone.aborted || !isClosedPipe(gone.reason)) throw error
+    throw new CliError(
+      'PIPE_CLOSED',
+      ExitCode.failed,
+      'whoever reads the findings has stopped before their end',
+    )
+  }
+}
+
+async function verifyAndRepair(context: CommandContext, { repair }: Options): Promise<ExitCode> {
   const root = rootOf(context)
   const lock = await lockQuietly(root)
   if (lock.status === 'unavailable')
@@ -57,16 +79,27 @@ async function verify(context: CommandContext, { repair }: Options): Promise<Exi
     const message = `${ownerName(lock.owner)} has the root open; --repair needs it closed`
     throw new CliError('STORE_OWNED', ExitCode.refused, message)
   }
-  const summary = await verifyUnder(context, root, lock)
-  if (repair !== true) return exitCodeOf(summary)
-  await openAndClose(context, root)
+  const first = await verifyUnder(context, root, lock)
+  if (repair !== true) return exitCodeOf(first)
+  if (!first.mayBeOpened) {
+    context.note('the root was not opened: that could overwrite what was acknowledged; nothing was repaired')
+    return exitCodeOf(first)
+  }
+  const leftOut = await openAndClose(context, root)
   if (!context.json) await context.output.line('opened and closed; once more:')
-  return exitCodeOf(await verifyUnder(context, root, await lockQuietly(root)))
+  const exitCode = exitCodeOf(await verifyUnder(context, root, await lockQuietly(root)))
+  return exitCode === ExitCode.ok && leftOut > 0 ? ExitCode.failed : exitCode
 }
 
-async function verifyUnder(context: CommandContext, root: string, lock: QuietLock): Promise<VerifySummary> {
+interface Verified extends VerifySummary {
+  /** Nothing was found in the store's own files that opening would not repair. */
+  readonly mayBeOpened: boolean
+}
+
+async function verifyUnder(context: CommandContext, root: string, lock: QuietLock): Promise<Verified> {
   const { output, signal, status, json } = context
   let settler: OwnerSettler | null = null
+  let mayBeOpened = true
   // Printing may have to wait for a slow reader; the findings are printed in their order.
   let printed: Promise<void> = Promise.resolve()
   try {
@@ -75,6 +108,7 @@ async function verifyUnder(context: CommandContext, root: string, lock: QuietLoc
       ...{ root, signal },
       ...(lock.status === 'owned' ? { settle: settler?.settle ?? null } : {}),
       onFinding: (found) => {
+        if (forbidsOpening(found)) mayBeOpened = false
         printed = printed.then(() => printFinding(context, found))
         // Whatever it was, `await` below reports it.
         printed.catch(() => {})
@@ -89,30 +123,51 @@ async function verifyUnder(context: CommandContext, root: string, lock: QuietLoc
     const owner = lock.status === 'owned' ? lock.owner : null
     if (json) await output.json({ type: 'summary', root, owner, ...summary })
     else await printSummary(context, summary, owner)
-    return summary
+    return { ...summary, mayBeOpened }
   } finally {
     if (lock.status === 'held') lock.release()
     await settler?.close()
   }
 }
 
-/** Recovery is what opening does. */
-async function openAndClose({ signal, status, note }: CommandContext, root: string): Promise<void> {
+/** An opening trusts its own files: it would go on behind what they say, over what is there. */
+function forbidsOpening({ kind, part, repair }: Finding): boolean {
+  const isOwnFile = part === 'format' || part === 'checkpoint' || part === 'journal'
+  return isOwnFile && repair === null && (kind === 'damage' || kind === 'unreadable')
+}
+
+/** Recovery is what opening does. Returns how many namespaces could not be looked at. */
+async function openAndClose({ signal, status, note }: CommandContext, root: string): Promise<number> {
   const store = await openStore({ root, signal })
   store.events.on('external', ({ namespace, key, preservedAs }) => {
     if (preservedAs !== null)
       note(`${namespace}/${key}: what was edited after an unclean end is now ${preservedAs}`)
   })
   store.events.on('warning', ({ code, message }) => note(`${code}: ${message}`))
-  // What cleans up a namespace happens when it is first used.
-  for await (const namespace of store.namespaces()) await (await store.resume(namespace)).list({ limit: 1 })
-  await store.close({
-    onProgress: (done, total) => status.update(`${progressBar(done, total)} bringing the files up to date`),
-  })
+  let leftOut = 0
+  try {
+    // What cleans up a namespace happens when it is first used.
+    for await (const namespace of store.namespaces({ signal })) {
+      try {
+        await (await store.resume(namespace)).list({ limit: 1, signal })
+      } catch (error) {
+        signal.throwIfAborted()
+        leftOut++
+        note(`namespace '${namespace}' could not be opened: ${describeError(error).message}`)
+      }
+    }
+  } finally {
+    await store.close({
+      onProgress: (done, total) => status.update(`${progressBar(done, total)} bringing the files up to date`),
+    })
+  }
+  return leftOut
 }
 
-function exitCodeOf({ findings }: VerifySummary): ExitCode {
+function exitCodeOf({ storeId, findings }: VerifySummary): ExitCode {
   if ((findings.damage ?? 0) > 0) return ExitCode.damaged
+  // Without it, nothing can be told from anything.
+  if (storeId === null) return ExitCode.failed
   return (findings.unreadable ?? 0) + (findings.unclear ?? 0) > 0 ? ExitCode.failed : ExitCode.ok
 }
 
@@ -141,7 +196,7 @@ async function printSummary(
   summary: VerifySummary,
   owner: Owner | null,
 ): Promise<void> {
-  const { namespaces, keys, bytes, backlogKeys, preserved, findings } = summary
+  const { storeId, namespaces, keys, bytes, backlogKeys, preserved, findings } = summary
   if (owner !== null) await output.line(`${ownerName(owner)} has the root open: its journal was not checked`)
   await output.line(
     `checked ${formatCount(keys, 'key')} in ${formatCount(namespaces, 'namespace')}, ${formatBytes(bytes)}`,
@@ -155,9 +210,7 @@ async function printSummary(
       `${formatCount(preserved, 'file')} set aside in .agent_state/preserved, edited after an unclean end`,
     )
   const damages = findings.damage ?? 0
-  const verdict =
-    damages === 0
-      ? output.style('green', 'no damage found')
-      : output.style('red', formatCount(damages, 'damage'))
-  await output.line(verdict)
+  if (damages > 0) await output.line(output.style('red', formatCount(damages, 'damage')))
+  else if (storeId === null) await output.line(output.style('yellow', 'nothing could be checked'))
+  else await output.line(output.style('green', 'no damage found'))
 }

@@ -1,12 +1,11 @@
 /** What can be told of a root from its files, whether it is open or not. Nothing is changed, and nothing is locked for long. */
-import { Backlog } from '../backend/file/backlog.js'
 import { readCheckpoint, type CheckpointState } from '../backend/file/checkpoint.js'
 import { FORMAT, readFormat } from '../backend/file/format.js'
 import { storeLayout } from '../backend/file/layout.js'
 import { listSegments } from '../backend/file/segment.js'
 import { lockQuietly, type Owner } from './quiet-lock.js'
 import { readOnlyFileSystem as fs } from './read-only-file-system.js'
-import { checkJournal, listIfThere } from './store-files.js'
+import { checkFormat, checkJournal, listIfThere } from './store-files.js'
 import type { Finding } from './finding.js'
 
 export interface RootFacts {
@@ -41,6 +40,11 @@ export async function rootFacts(root: string): Promise<RootFacts> {
   const storeId = readFormat(fs, layout.format)?.storeId ?? null
   const checkpoint = storeId === null ? null : readCheckpoint(fs, layout.checkpoint, storeId).state
   const problems: Finding[] = []
+  // A root that was not made to its end is no problem; one that has lost its format is.
+  if (storeId === null)
+    checkFormat(root, (found) => {
+      if (found.kind !== 'unfinished') problems.push(found)
+    })
   const segments = listSegments(fs, layout.journal)
   return {
     ...{ root, format: FORMAT, storeId, owner, problems },
@@ -60,7 +64,8 @@ async function countBacklog(
   owner: Owner | null,
   problems: Finding[],
 ): Promise<number | null> {
-  if (storeId === null || checkpoint === null) return new Backlog(() => 0).count
+  if (problems.length > 0) return null
+  if (storeId === null || checkpoint === null) return 0
   if (owner !== null) return null
   const journal = await checkJournal(root, storeId, checkpoint, (found) => problems.push(found))
   return journal?.backlog.count ?? null

@@ -7,6 +7,7 @@ import { readFormat } from '../backend/file/format.js'
 import { scanJournal } from '../backend/file/journal-scan.js'
 import { storeLayout } from '../backend/file/layout.js'
 import { readJournal } from '../backend/file/recovery.js'
+import { listSegments } from '../backend/file/segment.js'
 import type { TaskRunner } from '../backend/file/task-runner.js'
 import type { ScanJournalTask, TaskAnswers } from '../backend/file/tasks.js'
 import { STORE_DIRECTORY } from '../names.js'
@@ -26,7 +27,9 @@ export function checkFormat(root: string, report: Report): string | null {
   try {
     const format = readFormat(fs, storeLayout(root).format)
     if (format !== null) return format.storeId
-    const isNew = fs.lstat(storeLayout(root).checkpoint) === null
+    const { checkpoint, journal } = storeLayout(root)
+    // The format file is the last one to be made: before it there is no segment.
+    const isNew = fs.lstat(checkpoint) === null && listSegments(fs, journal).length === 0
     const advice = 'restore it from a copy of this root'
     if (isNew)
       report(

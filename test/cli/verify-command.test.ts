@@ -1,9 +1,29 @@
 /** `verify` and `info`; what an inspection finds in detail is tested where it is made. */
-import { cpSync, existsSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { Store } from 'agent-state'
-import { cli, closedRoot, lines, ownedStore, temporaryRoot } from './support/run-cli.js'
+import { openStore, type Store } from 'agent-state'
+import {
+  cli,
+  closedRoot,
+  endOf,
+  lines,
+  ownedStore,
+  seen,
+  shell,
+  startCli,
+  temporaryRoot,
+} from './support/run-cli.js'
 
 async function fill(store: Store): Promise<void> {
   const session = await store.init('n', { writer: { writerId: 'ada' } })
@@ -123,4 +143,68 @@ test('verify finds no damage while everything is written over', async () => {
   expect(verified.output).not.toMatch(/"kind":"(damage|changed|unreadable)"/)
   // What changed with every look may stay unclear.
   expect([0, 1]).toContain(verified.status)
+})
+
+test('--repair does not open a root that an opening would write over (I2)', async () => {
+  const root = await closedRoot(fill)
+  const own = join(root, '.agent_state')
+  const older = readFileSync(join(own, 'checkpoint'))
+  const store = await openStore({ root })
+  await (await store.resume('n')).write('k', 'acknowledged')
+  await store.close()
+  writeFileSync(join(own, 'checkpoint'), older)
+  const journal = (): Buffer[] =>
+    readdirSync(join(own, 'journal')).map((name) => readFileSync(join(own, 'journal', name)))
+  const before = journal()
+  const { status, output, errors } = await cli(['verify', '--repair', '--root', root])
+  expect(status).toBe(5)
+  expect(output).toContain('do not open it before')
+  expect(output).not.toContain('opened and closed')
+  expect(errors).toContain('the root was not opened')
+  expect(journal().every((bytes, index) => bytes.equals(before[index]!))).toBe(true)
+  expect(readFileSync(join(own, 'checkpoint'))).toEqual(older)
+})
+
+test('verify and info take a root that has lost its format and its checkpoint for damaged', async () => {
+  const root = await closedRoot(fill)
+  rmSync(join(root, '.agent_state', 'format'))
+  rmSync(join(root, '.agent_state', 'checkpoint'))
+  for (const args of [['verify'], ['verify', '--repair']]) {
+    const found = await cli([...args, '--root', root])
+    expect(found).toMatchObject({
+      status: 5,
+      output: expect.stringMatching(/^damage {6}\.agent_state\/format: /),
+    })
+  }
+  const info = await cli(['info', '--root', root])
+  expect(info).toMatchObject({ status: 5, output: expect.stringMatching(/health +damaged: .*missing/) })
+})
+
+test('verify of what was not made to its end says that nothing could be checked', async () => {
+  const root = temporaryRoot()
+  mkdirSync(join(root, '.agent_state', 'journal'), { recursive: true })
+  const { status, output } = await cli(['verify', '--root', root])
+  expect([status, output]).toEqual([1, expect.stringMatching(/nothing could be checked\n$/)])
+  expect(await cli(['verify', '--repair', '--root', root])).toMatchObject({ status: 0 })
+})
+
+test('verify of which nobody reads the findings is no success', async () => {
+  const root = await closedRoot(fill)
+  const { output, errors } = await shell(`agent-state verify | true; echo "\${PIPESTATUS[0]}"`, { cwd: root })
+  expect([output, errors]).toEqual(['1\n', expect.stringContaining('PIPE_CLOSED')])
+})
+
+test('info tells what the owner has not brought into the files, and ends when the owner gives no answer', async () => {
+  const root = await closedRoot(fill)
+  const owner = startCli(['watch', 'n', '--root', root])
+  const ended = endOf(owner)
+  await seen(owner.stderr!, /watching/)
+  const [info] = lines(await cli(['info', '--json', '--root', root]))
+  expect(info).toMatchObject({ owner: { pid: owner.pid }, backlogKeys: 0, stuckKeys: 0 })
+  owner.kill('SIGSTOP')
+  const stopped = await cli(['info', '--root', root])
+  expect(stopped).toMatchObject({ status: 1, output: expect.stringMatching(/backlog +not known\n/) })
+  expect(stopped.output).toContain('no answer')
+  owner.kill('SIGKILL')
+  await ended
 })
