@@ -5,8 +5,8 @@ import { finished } from 'node:stream'
 import { CliError } from './cli-error.js'
 import { ExitCode } from './exit-code.js'
 
-/** No store takes more; input without an end must not fill the memory. */
-const VALUE_BYTES_MAX = 1024 * 1024 * 1024
+/** Stores take 8 MiB by default, and what theirs take can't be asked; input without an end must not fill the memory. */
+const VALUE_BYTES_MAX = 64 * 1024 * 1024
 
 export async function readValue(file: string | undefined, signal: AbortSignal): Promise<Uint8Array> {
   if (file === undefined || file === '-') return collect(standardInput(signal), 'standard input')
