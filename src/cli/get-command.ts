@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { asKey } from '../archive/as-key.js'
 import type { Entry } from '../index.js'
 import { CliError } from './cli-error.js'
 import { EXIT_STATUS, ExitCode } from './exit-code.js'
@@ -10,6 +11,7 @@ import { withStore } from './store-of-root.js'
 const HELP = `
 Prints exactly the bytes that were written, and nothing else. What was acknowledged is shown, also if the file at the key's
 path is not that far yet. With --json the value is in the field 'value': as text, or in base64 where 'encoding' says so.
+A key is taken as it is given, white space at its ends included, as in all commands.
 
 Examples:
   agent-state get review-7 plan.md
@@ -29,7 +31,7 @@ async function get(context: CommandContext, _options: object, namespace: string,
   const { output, json, signal } = context
   const entry = await withStore(context, {}, async (store) => {
     const session = await store.resume(namespace)
-    return session.entry(key, { signal })
+    return session.entry(asKey(key), { signal })
   })
   if (entry === null) throw keyNotFound(namespace, key)
   if (json) await output.json({ namespace, ...entryToJson(entry) })

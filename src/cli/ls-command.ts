@@ -22,7 +22,7 @@ tells a line break in a name from the end of a line.
 Examples:
   agent-state ls
   agent-state ls review-7 --prefix evidence/
-  agent-state ls review-7 -z | xargs -0 -n 1 agent-state get review-7
+  agent-state ls review-7 -z | xargs -0 -n 1 agent-state get review-7 --
 ${EXIT_STATUS}`
 
 export function lsCommand(): Command {

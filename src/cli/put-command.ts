@@ -1,5 +1,8 @@
 import { Command, Option } from 'commander'
+import { asKey } from '../archive/as-key.js'
 import type { Conflict, ConflictPolicy, If, WriteOptions } from '../index.js'
+import { normalizeKey } from '../key.js'
+import { validateNamespace } from '../namespace.js'
 import { formatWriter } from './columns.js'
 import { EXIT_STATUS } from './exit-code.js'
 import { addCommonOptions, addWriterOption, conflictPolicy, wholeNumber, writerOf } from './parse-options.js'
@@ -21,7 +24,8 @@ interface Options extends ConditionOptions {
 
 const HELP = `
 The value is read from FILE, or from standard input; both may hold any bytes. The namespace is made if it is missing, and so
-is the root if --root names it. When the command has ended, the value survives a power cut.
+is the root if --root names it, unless --if-revision says that the key is there. When the command has ended, the value survives
+a power cut.
 
 Overwriting what another writer wrote is a conflict: under the policy 'ignore' (the default) and 'warn' it is told and
 written all the same, under 'error' it is refused.
@@ -60,12 +64,17 @@ async function put(
   file: string | undefined,
 ): Promise<void> {
   const { output, json, signal } = context
+  // What can't be stored makes no namespace and no root.
+  validateNamespace(namespace)
+  normalizeKey(asKey(key), Infinity)
   const value = await readValue(file, signal)
-  const opening = { writer: writerOf(options), mayCreate: true }
-  await withStore(context, opening, async (store) => {
-    const session = await store.init(namespace, { signal })
-    const { repairMetadata } = options
-    const result = await session.write(key, value, { ...conditionOf(options, signal), repairMetadata })
+  const { ifRevision, repairMetadata } = options
+  const mayCreate = ifRevision === undefined
+  await withStore(context, { writer: writerOf(options), mayCreate }, async (store) => {
+    const session = mayCreate
+      ? await store.init(namespace, { signal })
+      : await store.resume(namespace, { signal })
+    const result = await session.write(asKey(key), value, { ...conditionOf(options, signal), repairMetadata })
     tellConflict(context, result.conflict)
     if (json) await output.json({ namespace, ...result })
     else await output.line(`revision ${result.revision}`)

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { asKey } from '../archive/as-key.js'
 import type { Operation, Store } from '../index.js'
 import { CliError } from './cli-error.js'
 import { formatCount } from './columns.js'
@@ -26,6 +27,7 @@ Several keys are deleted together or not at all. A key that is missing is an err
 Examples:
   agent-state rm review-7 plan.md
   agent-state rm review-7 plan.md --if-revision 7
+  agent-state ls review-7 -z --prefix tmp/ | xargs -0 agent-state rm review-7 --
   agent-state rm review-7 --all --yes
 ${EXIT_STATUS}`
 
@@ -55,9 +57,9 @@ async function rm(
   })
 }
 
-function checkUsage({ all, ifRevision }: Options, keys: readonly string[]): void {
-  if (all === true && (keys.length > 0 || ifRevision !== undefined))
-    throw usage('--all goes with no key and no revision')
+function checkUsage({ all, ifRevision, policy }: Options, keys: readonly string[]): void {
+  if (all === true && (keys.length > 0 || ifRevision !== undefined || policy !== undefined))
+    throw usage('--all goes with no key, no revision and no policy: it removes what anybody wrote')
   if (all !== true && keys.length === 0)
     throw usage('name the keys to delete; --all deletes the whole namespace')
   if (ifRevision !== undefined && keys.length > 1) throw usage('--if-revision goes with one key')
@@ -79,9 +81,9 @@ async function deleteKeys(
   const { ifRevision, seenRevision, ...writing } = conditionOf(options, signal)
   if (options.force !== true) {
     for (const key of keys)
-      if ((await session.stat(key, { signal })) === null) throw keyNotFound(namespace, key)
+      if ((await session.stat(asKey(key), { signal })) === null) throw keyNotFound(namespace, key)
   }
-  const operations: Operation[] = keys.map((key) => ({ delete: key, ifRevision, seenRevision }))
+  const operations: Operation[] = keys.map((key) => ({ delete: asKey(key), ifRevision, seenRevision }))
   const results = await session.batch(operations, writing)
   for (const result of results) {
     tellConflict(context, result.conflict)

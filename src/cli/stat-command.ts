@@ -41,7 +41,7 @@ async function stat(
 
 async function statKey(context: CommandContext, store: Store, namespace: string, key: string): Promise<void> {
   const { output, json, signal } = context
-  const found = await (await store.resume(namespace)).stat(key, { signal })
+  const found = await (await store.resume(namespace)).stat(asKey(key), { signal })
   if (found === null) throw keyNotFound(namespace, key)
   if (json) return output.json({ namespace, ...found })
   await printFields(context, [

@@ -116,6 +116,41 @@ describe('put and get', () => {
   })
 })
 
+test('a key is the one that was named, white space at its ends included', async () => {
+  const root = await ownedRoot(async (store) => {
+    const session = await store.init('n')
+    for (const key of ['x', './ x/.']) await session.write(key, `is ${key}`)
+  })
+  const run = (...args: string[]): ReturnType<typeof cli> => cli([...args, '--root', root], { input: 'new' })
+  expect((await run('get', 'n', ' x')).output).toBe('is ./ x/.')
+  expect(lines(await run('stat', 'n', ' x', '--json'))).toMatchObject([{ key: ' x' }])
+  expect(await run('put', 'n', 'x ')).toMatchObject({ status: 0 })
+  expect((await run('ls', 'n', '-z')).output).toBe(' x\0x\0x \0')
+  expect((await run('get', 'n', 'x')).output).toBe('is x')
+  expect(await run('rm', 'n', ' x')).toMatchObject({ status: 0 })
+  expect(await run('rm', 'n', ' x')).toMatchObject({ status: 3 })
+  expect((await run('ls', 'n', '-z')).output).toBe('x\0x \0')
+})
+
+test('a put that is refused leaves no root and no namespace', async () => {
+  const root = temporaryRoot()
+  expect(await cli(['put', 'n', '../k', '--root', root], { input: 'v' })).toMatchObject({ status: 2 })
+  expect(await cli(['put', '.git', 'k', '--root', root], { input: 'v' })).toMatchObject({ status: 2 })
+  const unseen = ['put', 'n', 'k', '--if-revision', '1', '--root', root]
+  expect(await cli(unseen, { input: 'v' })).toMatchObject({ status: 3 })
+  expect(existsSync(root)).toBe(false)
+  await (await openStore({ root })).close()
+  expect(await cli(unseen, { input: 'v' })).toMatchObject({ status: 3 })
+  expect(await cli(['put', 'n', 'a/../k', '--root', root], { input: 'v' })).toMatchObject({ status: 2 })
+  expect((await cli(['ls', '--root', root])).output).toBe('')
+})
+
+test('input without an end is given up before it fills the memory', async () => {
+  const root = await ownedRoot((store) => store.init('n'))
+  const ended = await shell('cat /dev/zero | agent-state put n k; echo "${PIPESTATUS[1]}"', { cwd: root })
+  expect([ended.output, ended.errors]).toEqual(['1\n', expect.stringContaining('VALUE_TOO_LARGE')])
+})
+
 describe('ls', () => {
   test('lists namespaces and keys in order, by prefix, and one object a line', async () => {
     const root = await ownedRoot(async (store) => {
@@ -198,6 +233,8 @@ describe('rm', () => {
     const asked = await cli(['rm', 'n', '--all', '--root', root])
     expect(asked).toMatchObject({ status: 2, errors: expect.stringContaining('1 key') })
     expect(await cli(['rm', 'n', 'k', '--all', '--yes', '--root', root])).toMatchObject({ status: 2 })
+    const careful = await cli(['rm', 'n', '--all', '--yes', '--policy', 'error', '--root', root])
+    expect(careful).toMatchObject({ status: 2, errors: expect.stringContaining('--all') })
     expect((await cli(['ls', '--root', root])).output).toBe('n\n')
     expect(await cli(['rm', 'n', '--all', '--yes', '--root', root])).toMatchObject({ status: 0 })
     expect((await cli(['ls', '--root', root])).output).toBe('')
