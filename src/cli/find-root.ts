@@ -1,11 +1,17 @@
 /** Finds the root that a command is about, as git finds its repository. */
-import { statSync } from 'node:fs'
+import { lstatSync, statSync, type Stats } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { CliError } from './cli-error.js'
 import { ExitCode } from './exit-code.js'
+import { escapeUnsafe } from './printable.js'
 
 /** What the store keeps for itself in every root. */
 const STORE_DIRECTORY = '.agent_state'
+/** At least one of them is in every root, however damaged. */
+const OWN_FILES = ['format', 'checkpoint', 'journal']
+/** What an export has instead. */
+const MANIFEST = 'export.json'
+const ROOT_USER = 0
 
 export interface RootSearch {
   /** From `--root`. */
@@ -15,15 +21,19 @@ export interface RootSearch {
   readonly from: string
   /** A root that is named with `--root` may be made. */
   readonly mayCreate?: boolean
+  /** Who looks for it; undefined: the system has no such ids. */
+  readonly userId?: number | undefined
 }
 
 /** The absolute path of a root that is there, or may be made. */
-export function findRoot({ given, environment, from, mayCreate = false }: RootSearch): string {
+export function findRoot(search: RootSearch): string {
+  const { given, environment, from, mayCreate = false, userId = process.getuid?.() } = search
   if (given !== undefined) return named(resolve(from, given), '--root', mayCreate)
   if (environment !== undefined && environment !== '')
     return named(resolve(from, environment), 'AGENT_STATE_ROOT', false)
   for (let directory = resolve(from); ; directory = dirname(directory)) {
-    if (isRoot(directory)) return directory
+    if (isRoot(directory)) return ofOwnUser(directory, userId)
+    if (isExport(directory)) throw noRootButExport(directory)
     if (dirname(directory) === directory) break
   }
   throw new CliError(
@@ -34,20 +44,57 @@ export function findRoot({ given, environment, from, mayCreate = false }: RootSe
 }
 
 function named(path: string, from: string, mayCreate: boolean): string {
-  if (mayCreate || isRoot(path)) return path
+  if (isRoot(path)) return path
+  if (isExport(path)) throw noRootButExport(path)
+  if (mayCreate) return path
   const hint = from === '--root' ? "; 'put' and 'import' make one" : ''
   throw new CliError(
     'ROOT_NOT_FOUND',
     ExitCode.notFound,
-    `there is no store at ${path} (${from}): it has no directory ${STORE_DIRECTORY}${hint}`,
+    `there is no store at ${path} (${from}): it has no ${STORE_DIRECTORY} with a store's files${hint}`,
   )
 }
 
+function noRootButExport(path: string): CliError {
+  const message = `${path} is an export, not a store; 'agent-state import ${path} --root DIR' makes a store of it`
+  return new CliError('ROOT_NOT_FOUND', ExitCode.notFound, escapeUnsafe(message))
+}
+
+/** A store that somebody else put above a directory, in /tmp say, is used only by those who name it. */
+function ofOwnUser(directory: string, userId: number | undefined): string {
+  if (userId === undefined) return directory
+  const isOurs = [directory, join(directory, STORE_DIRECTORY)].every((path) => {
+    const { uid } = statSync(path)
+    return uid === userId || uid === ROOT_USER
+  })
+  if (isOurs) return directory
+  const message = `the store in ${directory} belongs to another user; name it with --root or AGENT_STATE_ROOT to use it`
+  throw new CliError('ROOT_NOT_OURS', ExitCode.usage, escapeUnsafe(message))
+}
+
 function isRoot(directory: string): boolean {
+  return (
+    isStoreDirectory(directory) && OWN_FILES.some((name) => isThere(join(directory, STORE_DIRECTORY, name)))
+  )
+}
+
+function isExport(directory: string): boolean {
+  return isStoreDirectory(directory) && isThere(join(directory, STORE_DIRECTORY, MANIFEST))
+}
+
+function isStoreDirectory(directory: string): boolean {
+  return lookAt(join(directory, STORE_DIRECTORY))?.isDirectory() === true
+}
+
+function isThere(path: string): boolean {
+  return lookAt(path) !== undefined
+}
+
+function lookAt(path: string): Stats | undefined {
   try {
-    return statSync(join(directory, STORE_DIRECTORY), { throwIfNoEntry: false })?.isDirectory() === true
+    return lstatSync(path, { throwIfNoEntry: false })
   } catch {
     // What may not be looked at is no root that could be used.
-    return false
+    return undefined
   }
 }
