@@ -22,5 +22,5 @@ export interface ArchiveReader {
   items(signal: AbortSignal): AsyncIterable<ArchiveItem>
 }
 
-/** No store takes larger values, and no tar header makes us hold more. */
-export const ENTRY_BYTES_MAX = 1024 * 1024 * 1024
+/** Stores take 8 MiB by default, and no batch of more than this; no tar header makes us hold more. */
+export const ENTRY_BYTES_MAX = 64 * 1024 * 1024

@@ -4,7 +4,7 @@
  */
 import { AgentStateError, type ConflictPolicy, type Session, type Store, type Writer } from '../index.js'
 import { ArchiveError } from './archive-error.js'
-import { fits, type Manifest } from './archive-layout.js'
+import { fits, MANIFEST_PATH, type Manifest } from './archive-layout.js'
 import type { ArchiveItem, ArchiveReader } from './archive-reader.js'
 import { asKey } from './as-key.js'
 
@@ -38,17 +38,22 @@ export async function importArchive(
   if (archive.canRepeat) await checkArchive(archive, existing, options)
   const writing = new ImportWriter(store, existing, options)
   const checking = new ManifestCheck()
-  for await (const item of archive.items(options.signal)) {
-    if (item.type === 'left-out') options.onLeftOut(item.path, item.why)
-    else if (item.type === 'namespace') await writing.addNamespace(item.namespace)
-    else if (item.type === 'entry') {
-      checkContent(item)
-      checking.add(item)
-      await writing.add(item)
-    } else {
-      await writing.finish()
-      checking.end(item.manifest)
+  try {
+    for await (const item of archive.items(options.signal)) {
+      if (item.type === 'left-out') options.onLeftOut(item.path, item.why)
+      else if (item.type === 'namespace') writing.addNamespace(item.namespace)
+      else if (item.type === 'entry') {
+        checkContent(item)
+        checking.add(item)
+        await writing.add(item)
+      } else {
+        await writing.finish()
+        checking.end(item.manifest)
+      }
     }
+  } finally {
+    // Whoever learns of a failure has to be told all that was written.
+    await writing.ended()
   }
   return writing.counts
 }
@@ -84,19 +89,33 @@ function inTheWay({ namespace, key }: Entry): ArchiveError {
 /** Counts what came against what the archive says that it holds. */
 class ManifestCheck {
   readonly #keys = new Map<string, number>()
+  #keysTotal = 0
   #bytes = 0
+  /** The first entry with metadata that only a store writes, and the first one without them. */
+  #own: string | null = null
+  #foreign: string | null = null
 
   get counts(): ImportCounts {
-    const keys = [...this.#keys.values()].reduce((sum, count) => sum + count, 0)
-    return { namespaces: this.#keys.size, keys, bytes: this.#bytes, kept: 0 }
+    return { namespaces: this.#keys.size, keys: this.#keysTotal, bytes: this.#bytes, kept: 0 }
   }
 
-  add({ namespace, value }: Entry): void {
+  add({ namespace, key, value, metadata }: Entry): void {
     this.#keys.set(namespace, (this.#keys.get(namespace) ?? 0) + 1)
+    this.#keysTotal++
     this.#bytes += value.length
+    if (metadata !== null && metadata.crc !== null) this.#own ??= `${namespace}/${key}`
+    else this.#foreign ??= `${namespace}/${key}`
   }
 
+  /** Without the list, only a tree of another program is whole; with it, nothing is there that the export did not write. */
   end(manifest: Manifest | null): void {
+    if (manifest === null && this.#own !== null)
+      throw new ArchiveError(
+        'damaged',
+        `the archive is not complete: '${this.#own}' was exported, but ${MANIFEST_PATH}, which lists all, is missing`,
+      )
+    if (manifest !== null && this.#foreign !== null)
+      throw new ArchiveError('damaged', `the metadata of '${this.#foreign}' in the archive are missing`)
     for (const { name, keys } of manifest?.namespaces ?? []) {
       const found = this.#keys.get(name) ?? 0
       if (found < keys)
@@ -146,17 +165,19 @@ const BATCHES_AT_ONCE = 8
 
 /** What one writer wrote in one namespace. */
 interface Batch {
-  readonly session: Session
+  readonly namespace: string
+  readonly writer: Writer | null
   readonly entries: Entry[]
   bytes: number
 }
 
-/** Owns the batches that are being filled and written. */
+/** Owns the batches that are being filled and written. A namespace is made when the first batch of it is written. */
 class ImportWriter {
   readonly #store: Store
   readonly #existing: ExistingKeys
   readonly #options: ImportOptions
-  readonly #sessions = new Map<string, Session>()
+  readonly #sessions = new Map<string, Promise<Session>>()
+  readonly #namespaces = new Set<string>()
   readonly #batches = new Map<string, Batch>()
   #held = 0
   #running: Promise<void>[] = []
@@ -169,11 +190,11 @@ class ImportWriter {
   }
 
   get counts(): ImportCounts {
-    return { ...this.#counts, namespaces: this.#sessions.size }
+    return { ...this.#counts, namespaces: this.#namespaces.size }
   }
 
-  async addNamespace(namespace: string): Promise<void> {
-    await this.#session(namespace)
+  addNamespace(namespace: string): void {
+    this.#namespaces.add(namespace)
   }
 
   async add(entry: Entry): Promise<void> {
@@ -184,12 +205,12 @@ class ImportWriter {
       this.#counts = { ...this.#counts, kept: this.#counts.kept + 1 }
       return
     }
-    const session = await this.#session(namespace)
+    this.#namespaces.add(namespace)
     const writer = this.#options.writer ?? metadata?.writer ?? null
     const id = JSON.stringify([namespace, writer])
     let batch = this.#batches.get(id)
     if (batch === undefined) {
-      batch = { session: writer === null ? session : session.with({ writer }), entries: [], bytes: 0 }
+      batch = { namespace, writer, entries: [], bytes: 0 }
       this.#batches.set(id, batch)
     }
     batch.entries.push(entry)
@@ -202,12 +223,18 @@ class ImportWriter {
   async finish(): Promise<void> {
     await this.#startAll()
     await this.#settle()
+    for (const namespace of this.#namespaces) await this.#session(namespace)
   }
 
-  async #session(namespace: string): Promise<Session> {
+  /** Resolves when nothing is under way any more, whatever became of it. */
+  async ended(): Promise<void> {
+    await Promise.allSettled(this.#running)
+  }
+
+  #session(namespace: string): Promise<Session> {
     let session = this.#sessions.get(namespace)
     if (session === undefined) {
-      session = await this.#store.init(namespace, { signal: this.#options.signal })
+      session = this.#store.init(namespace, { signal: this.#options.signal })
       this.#sessions.set(namespace, session)
     }
     return session
@@ -228,13 +255,14 @@ class ImportWriter {
   }
 
   async #settle(): Promise<void> {
-    const running = this.#running
+    await Promise.all(this.#running)
     this.#running = []
-    await Promise.all(running)
   }
 
-  async #write({ session, entries, bytes }: Batch): Promise<void> {
+  async #write({ namespace, writer, entries, bytes }: Batch): Promise<void> {
     const { existing, policy: conflictPolicy, signal } = this.#options
+    const made = await this.#session(namespace)
+    const session = writer === null ? made : made.with({ writer })
     const ifRevision = existing === 'overwrite' ? undefined : null
     await session.batch(
       entries.map(({ key, value }) => ({ write: asKey(key), value, ifRevision })),

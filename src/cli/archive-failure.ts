@@ -11,7 +11,12 @@ const EXIT_CODES = {
 
 /** Throws what is wrong with an archive as an error of the command line. `more` is put behind it. */
 export function archiveFailure(error: unknown, more = ''): never {
-  if (!(error instanceof ArchiveError)) throw error
+  throw archiveErrorOf(error, more)
+}
+
+/** What is wrong with an archive as an error of the command line; any other error as it is. */
+export function archiveErrorOf(error: unknown, more = ''): unknown {
+  if (!(error instanceof ArchiveError)) return error
   const code = `ARCHIVE_${error.reason.toUpperCase()}`
-  throw new CliError(code, EXIT_CODES[error.reason], `${error.message}${more}`)
+  return new CliError(code, EXIT_CODES[error.reason], `${error.message}${more}`)
 }

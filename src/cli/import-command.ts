@@ -7,9 +7,10 @@ import { DirectoryReader } from '../archive/directory-reader.js'
 import { importArchive, type ImportCounts } from '../archive/import-archive.js'
 import { TarReader } from '../archive/tar-reader.js'
 import type { ConflictPolicy, Store } from '../index.js'
-import { archiveFailure } from './archive-failure.js'
+import { archiveErrorOf, archiveFailure } from './archive-failure.js'
 import { CliError } from './cli-error.js'
 import { formatBytes, formatCount } from './columns.js'
+import { describeError } from './describe-error.js'
 import { EXIT_STATUS, ExitCode } from './exit-code.js'
 import { addCommonOptions, conflictPolicy } from './parse-options.js'
 import { standardInput } from './read-value.js'
@@ -28,8 +29,8 @@ the layout of a root that another program made will do as well. Values and write
 the time is that of the import. Contents are compared with their checksums.
 
 Keys that are there already are not touched: by default nothing is imported then. A directory or file is read to its end
-before anything is written; of a stream, what came before the failure stays, and --if-absent goes on from there. Batches of up to
-256 keys are written all or nothing. The root is made if --root names it.
+before anything is written; of a stream, what came before the failure stays, and --if-absent goes on from there: the command then
+says how much that is, and ends with 1. Batches of up to 256 keys are written all or nothing. The root is made if --root names it.
 
 Examples:
   agent-state import backup-monday --root ./restored
@@ -57,7 +58,7 @@ export function importCommand(): Command {
 
 async function run(context: CommandContext, options: Options, source: string | undefined): Promise<void> {
   const archive = readerOf(source, context.signal)
-  const counts = await withStore(context, { mayCreate: true, once: true }, (store) =>
+  const counts = await withStore(context, { mayCreate: true, once: true, outlivesOwner: true }, (store) =>
     importInto(context, store, archive, options),
   )
   const { namespaces, keys, bytes, kept } = counts
@@ -77,6 +78,7 @@ async function importInto(
 ): Promise<ImportCounts> {
   const { signal, status, note } = context
   let written = 0
+  const had = (): string => `${formatCount(written, 'key')} had been imported`
   try {
     return await importArchive(store, archive, {
       ...{ policy, signal, writer: writer === undefined ? null : { writerId: writer } },
@@ -89,10 +91,11 @@ async function importInto(
     })
   } catch (error) {
     status.end()
-    const done =
-      written === 0 ? '; nothing was imported' : `; ${formatCount(written, 'key')} had been imported`
-    if (written > 0) note(`${formatCount(written, 'key')} had been imported`)
-    return archiveFailure(error, done)
+    if (written === 0) return archiveFailure(error, '; no key was imported')
+    if (signal.aborted) note(had())
+    // A refusal would say that nothing was changed.
+    const { code, message } = describeError(archiveErrorOf(error))
+    throw new CliError(code, ExitCode.failed, `${message.replace(/\.$/, '')}; ${had()}`)
   }
 }
 

@@ -14,6 +14,8 @@ export interface StoreOptions {
   readonly mayCreate?: boolean
   /** What is done with the store can't be done again after it was given up half-way. */
   readonly once?: boolean
+  /** Goes on when the owner closes, with the next one or as the owner itself. */
+  readonly outlivesOwner?: boolean
 }
 
 export function rootOf({ root }: CommandContext, mayCreate = false): string {
@@ -41,10 +43,13 @@ export async function withStore<T>(
 
 async function withStoreOnce<T>(
   context: CommandContext,
-  { writer, mayCreate }: StoreOptions,
+  { writer, mayCreate, outlivesOwner = false }: StoreOptions,
   use: (store: Store) => Promise<T>,
 ): Promise<T> {
-  const { store, isOwner } = await storeOf(context, rootOf(context, mayCreate), writer)
+  const root = rootOf(context, mayCreate)
+  const { store, isOwner } = outlivesOwner
+    ? await sharedStoreOf(context, root, writer)
+    : await storeOf(context, root, writer)
   const stopWarning = store.events.on('warning', ({ code, message }) => context.note(`${code}: ${message}`))
   try {
     let result: T
@@ -64,16 +69,24 @@ async function withStoreOnce<T>(
 
 /** Through the owner of the root, if it has one. */
 async function storeOf(
-  { signal }: CommandContext,
+  context: CommandContext,
   root: string,
   writer: Writer | undefined,
 ): Promise<{ store: Store; isOwner: boolean }> {
   try {
-    return { store: await connectStore({ root }, { writer, signal }), isOwner: false }
+    return { store: await connectStore({ root }, { writer, signal: context.signal }), isOwner: false }
   } catch (error) {
     // Closing just now, which the next one waits for.
     if (!AgentStateError.is(error, 'NO_OWNER') && !AgentStateError.is(error, 'DISCONNECTED')) throw error
   }
+  return sharedStoreOf(context, root, writer)
+}
+
+async function sharedStoreOf(
+  { signal }: CommandContext,
+  root: string,
+  writer: Writer | undefined,
+): Promise<{ store: Store; isOwner: boolean }> {
   return { store: await shareStore({ root, writer, signal, ownerWaitMs: OWNER_WAIT_MS }), isOwner: true }
 }
 

@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Store } from '../../src/api.js'
 import { ArchiveError } from '../../src/archive/archive-error.js'
-import type { ArchiveReader } from '../../src/archive/archive-reader.js'
+import type { ArchiveItem, ArchiveReader } from '../../src/archive/archive-reader.js'
 import { DirectoryReader } from '../../src/archive/directory-reader.js'
 import { DirectoryWriter } from '../../src/archive/directory-writer.js'
 import { exportStore } from '../../src/archive/export-store.js'
@@ -187,6 +187,41 @@ describe('an archive', () => {
     expect(await contents(restored)).toEqual({})
   })
 
+  test('in a directory without its list, or with an entry without its metadata, is not taken for whole', async () => {
+    const store = await filledStore()
+    const restored = await memoryStore()
+    const listless = await toDirectory(store)
+    rmSync(join(listless, '.agent_state'), { recursive: true })
+    rmSync(join(listless, 'n', 'plain'))
+    await expect(importInto(restored, new DirectoryReader(listless))).rejects.toThrow(/export\.json.*missing/)
+    const bare = await toDirectory(store)
+    rmSync(join(bare, 'n', '.agent_state_meta', 'plain.json'))
+    await expect(importInto(restored, new DirectoryReader(bare))).rejects.toMatchObject({ reason: 'damaged' })
+    expect(await contents(restored)).toEqual({})
+  })
+
+  test('of which the import fails tells all that was written before, and makes no namespace beyond', async () => {
+    const restored = await memoryStore()
+    const entry = (index: number, crc: number | null): ArchiveItem => ({
+      ...{ type: 'entry', namespace: 'n', key: `k${index}`, value: Buffer.from('v') },
+      metadata: { writer: null, size: null, crc, key: null },
+    })
+    const archive: ArchiveReader = {
+      canRepeat: false,
+      async *items() {
+        yield { type: 'namespace', namespace: 'unwritten' }
+        for (let index = 0; index < 600; index++) yield entry(index, null)
+        yield entry(600, 1)
+      },
+    }
+    let told = 0
+    const onProgress: ImportOptions['onProgress'] = (_, { keys }) => void (told = keys)
+    await expect(importInto(restored, archive, { onProgress })).rejects.toThrow(/checksum/)
+    expect(told).toBe(512)
+    expect(await collect(restored.namespaces())).toEqual(['n'])
+    expect(await (await restored.resume('n')).list()).toHaveLength(512)
+  })
+
   test('in a directory is whole or not there, and takes the place of nothing', async () => {
     const folder = temporaryFolder()
     writeFileSync(join(folder, 'something'), '')
@@ -274,16 +309,19 @@ describe('a hostile tar stream', () => {
     expect([leftOut, await contents(restored)]).toEqual([['n/link'], {}])
   })
 
-  test('cannot make us hold what no store would take', async () => {
-    const header = tarOf('n/k')
-    header.write('77777777777\0', 124)
-    header.write(' '.repeat(8), 148)
-    const sum = header.subarray(0, 512).reduce((total, byte) => total + byte, 0)
-    header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148)
-    await expect(importInto(await memoryStore(), tarReader(header, false))).rejects.toMatchObject({
-      reason: 'refused',
-    })
-  })
+  test.each(['77777777777', '00400000001'])(
+    'cannot make us hold what no store would take: %s',
+    async (size) => {
+      const header = tarOf('n/k')
+      header.write(`${size}\0`, 124)
+      header.write(' '.repeat(8), 148)
+      const sum = header.subarray(0, 512).reduce((total, byte) => total + byte, 0)
+      header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148)
+      await expect(importInto(await memoryStore(), tarReader(header, false))).rejects.toMatchObject({
+        reason: 'refused',
+      })
+    },
+  )
 
   test('is refused where the metadata of a key come behind its content', async () => {
     const store = await filledStore()

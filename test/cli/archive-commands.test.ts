@@ -57,7 +57,7 @@ test('an export is a file or directory that other tools read, made whole or not 
   const refused = await cli(['import', 'state.tar', '--root', root], { cwd })
   expect(refused).toMatchObject({
     status: 4,
-    errors: expect.stringMatching(/ARCHIVE_REFUSED.*nothing was imported\n$/),
+    errors: expect.stringMatching(/ARCHIVE_REFUSED.*no key was imported\n$/),
   })
   expect(await cli(['import', 'copy', '--if-absent', '--root', root], { cwd })).toMatchObject({
     status: 0,
@@ -129,4 +129,47 @@ test('progress is for terminals only', async () => {
   const child = startCli(['export', '--root', root])
   await seen(child.stdout!, /export\.json/)
   expect((await endOf(child)).errors).not.toContain('[')
+})
+
+async function fillMany(store: Store): Promise<void> {
+  const session = await store.init('n')
+  const keyOf = (index: number): string => `k${String(index).padStart(3, '0')}`
+  await session.batch(Array.from({ length: 600 }, (_, index) => ({ write: keyOf(index), value: `${index}` })))
+}
+
+test('an import that fails half-way says how much it wrote, and never that nothing was changed', async () => {
+  const { bytes } = await cli(['export', '--root', await ownedRoot(fillMany)])
+  const root = temporaryRoot()
+  const session = await (await ownedStore(root)).init('n')
+  await session.write('k599', 'mine')
+  const failed = await cli(['import', '--root', root], { input: bytes })
+  expect(failed).toMatchObject({ status: 1, errors: expect.stringContaining('ARCHIVE_REFUSED') })
+  const count = (await session.list()).length - 1
+  expect(count).toBeGreaterThan(0)
+  expect(failed.errors).toContain(`${count} keys had been imported`)
+})
+
+test('an import goes on when the owner of the root closes it', async () => {
+  const { bytes } = await cli(['export', '--root', await ownedRoot(fillMany)])
+  const root = temporaryRoot()
+  const store = await ownedStore(root)
+  const session = await store.init('n')
+  const child = startCli(['import', '--root', root])
+  const ended = endOf(child)
+  child.stdin!.on('error', () => {}).write(bytes.subarray(0, bytes.length / 2))
+  while ((await session.list()).length < 256) await pause(20)
+  await store.close()
+  child.stdin!.end(bytes.subarray(bytes.length / 2))
+  expect(await ended).toMatchObject({ status: 0, output: expect.stringMatching(/^600 keys in 1 namespace/) })
+})
+
+test('an export is no root: commands name import, and make none of it', async () => {
+  const cwd = dirname(await ownedRoot(fill))
+  await cli(['export', '--dir', 'copy', '--root', 'root'], { cwd })
+  for (const args of [['ls'], ['verify'], ['put', 'n', 'k'], ['info']]) {
+    const refused = await cli([...args, '--root', 'copy'], { cwd })
+    expect(refused).toMatchObject({ status: 3, errors: expect.stringContaining("'agent-state import ") })
+  }
+  expect(await cli(['ls'], { cwd: join(cwd, 'copy', 'n') })).toMatchObject({ status: 3 })
+  expect(readdirSync(join(cwd, 'copy', '.agent_state'))).toEqual(['export.json'])
 })
