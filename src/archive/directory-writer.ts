@@ -1,20 +1,26 @@
 /** Owns a directory that is written under another name first, so that half an export is never taken for one. */
+import { randomUUID } from 'node:crypto'
 import { mkdir, open, readdir, rename, rm, rmdir, type FileHandle } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { errorCode } from '../backend/file/file-system.js'
 import type { ArchiveWriter } from './archive-writer.js'
 import { ArchiveError } from './archive-error.js'
+import { syncUpTo, syncDirectory } from './sync-directory.js'
 
 export class DirectoryWriter implements ArchiveWriter {
   readonly #target: string
   readonly #partial: string
+  /** The directory that was there before, of those above. */
+  #top: string
   readonly #made = new Set<string>()
   /** Files that are being synced: one after the other would take as many turns of the disk. */
   #syncing: Promise<void>[] = []
 
   private constructor(target: string) {
     this.#target = target
-    this.#partial = `${target}.partial-${process.pid}`
+    // Another host may write to the same directory, with a process of the same number.
+    this.#partial = `${target}.partial-${randomUUID()}`
+    this.#top = dirname(target)
   }
 
   /** The directory must be empty or not there. */
@@ -27,7 +33,8 @@ export class DirectoryWriter implements ArchiveWriter {
     if (entries !== null && entries.length > 0)
       throw new ArchiveError('refused', `${target} is not empty; name a directory that is empty or not there`)
     const writer = new DirectoryWriter(target)
-    await mkdir(dirname(target), { recursive: true })
+    const firstMade = await mkdir(dirname(target), { recursive: true })
+    if (firstMade !== undefined) writer.#top = dirname(firstMade)
     await mkdir(writer.#partial, { mode: 0o700 })
     return writer
   }
@@ -35,7 +42,8 @@ export class DirectoryWriter implements ArchiveWriter {
   async addDirectory(path: string): Promise<void> {
     if (this.#made.has(path)) return
     await mkdir(join(this.#partial, path), { recursive: true, mode: 0o700 })
-    this.#made.add(path)
+    // Those above it were made along with it.
+    for (let made = path; made !== '.' && !this.#made.has(made); made = dirname(made)) this.#made.add(made)
   }
 
   async addFile(path: string, content: Uint8Array, atMs: number): Promise<void> {
@@ -54,7 +62,7 @@ export class DirectoryWriter implements ArchiveWriter {
     await syncDirectory(this.#partial)
     await rmdir(this.#target).catch(ignoreMissing)
     await rename(this.#partial, this.#target)
-    await syncDirectory(dirname(this.#target))
+    await syncUpTo(this.#top, dirname(this.#target))
   }
 
   async abandon(): Promise<void> {
@@ -83,15 +91,4 @@ async function writeFile(file: FileHandle, content: Uint8Array, atMs: number): P
 
 function ignoreMissing(error: unknown): void {
   if (errorCode(error) !== 'ENOENT') throw error
-}
-
-/** Windows can't, and keeps them in its own journal. */
-async function syncDirectory(path: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const directory = await open(path, 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
 }

@@ -1,7 +1,9 @@
 /** Where a tar stream goes. */
+import { randomUUID } from 'node:crypto'
 import { open, rename, rm } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { ArchiveError } from '../archive/archive-error.js'
+import { syncDirectory } from '../archive/sync-directory.js'
 import type { TarSink } from '../archive/tar-writer.js'
 import { CliError } from './cli-error.js'
 import { ExitCode } from './exit-code.js'
@@ -30,7 +32,7 @@ export function outputSink(output: Output): TarSink {
 /** Written under another name first, so that half an archive is never taken for one. */
 export async function fileSink(path: string): Promise<TarSink> {
   const target = resolve(path)
-  const partial = `${target}.partial-${process.pid}`
+  const partial = `${target}.partial-${randomUUID()}`
   const placeholder = await open(target, 'wx', 0o600).catch((error: unknown) => {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST')
       throw new ArchiveError('refused', `${target} is there already`)
@@ -46,6 +48,7 @@ export async function fileSink(path: string): Promise<TarSink> {
       await file.sync()
       await file.close()
       await rename(partial, target)
+      await syncDirectory(dirname(target))
     },
     async abandon() {
       await file.close().catch(() => {})
