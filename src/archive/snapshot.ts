@@ -99,6 +99,8 @@ class HeldEntries {
   readonly #held = new Map<string, Omit<HeldEntry, 'place'> & { readonly place: SpoolPlace | Uint8Array }>()
   /** Not spooled yet. */
   readonly #inMemory = new Set<string>()
+  /** Of their values. */
+  #inMemoryBytes = 0
   /** Keys that were missing in the last round. */
   #missing: ReadonlySet<string> = new Set()
 
@@ -116,16 +118,21 @@ class HeldEntries {
 
   async take(reads: readonly Read[]): Promise<void> {
     for (const { key, entry } of reads) {
-      this.#inMemory.delete(key)
-      this.#held.delete(key)
+      this.#drop(key)
       if (entry === null) continue
       const { value, ...stat } = entry
       this.#held.set(key, { stat, crc: crc32(value), place: value })
       this.#inMemory.add(key)
+      this.#inMemoryBytes += value.length
     }
-    let bytes = 0
-    for (const key of this.#inMemory) bytes += this.#held.get(key)!.stat.size
-    if (bytes > IN_MEMORY_BYTES) await this.#spoolAll()
+    if (this.#inMemoryBytes > IN_MEMORY_BYTES) await this.#spoolAll()
+  }
+
+  #drop(key: string): void {
+    const place = this.#held.get(key)?.place
+    if (place instanceof Uint8Array) this.#inMemoryBytes -= place.length
+    this.#inMemory.delete(key)
+    this.#held.delete(key)
   }
 
   async #spoolAll(): Promise<void> {
@@ -135,13 +142,12 @@ class HeldEntries {
         this.#held.set(key, { ...entry, place: await this.#spool.add(entry.place) })
     }
     this.#inMemory.clear()
+    this.#inMemoryBytes = 0
   }
 
   keepOnly(heads: ReadonlyMap<string, unknown>): void {
     for (const key of this.#held.keys()) {
-      if (heads.has(key)) continue
-      this.#held.delete(key)
-      this.#inMemory.delete(key)
+      if (!heads.has(key)) this.#drop(key)
     }
   }
 
