@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
 import type { ConflictEvent } from '../index.js'
 import { formatCount, formatTime, formatWriter } from './columns.js'
-import { EXIT_STATUS } from './exit-code.js'
+import { EXIT_STATUS, ExitCode } from './exit-code.js'
 import { addCommonOptions, wholeNumber } from './parse-options.js'
 import { runs, type CommandContext } from './run-command.js'
 import { withStore } from './store-of-root.js'
@@ -14,6 +14,7 @@ interface Options {
 const HELP = `
 Prints who overwrote whom on which key, oldest first, refused ones too, as far as the root keeps it (the last 1,000). With
 --follow, those from now on until ctrl-c; if this command is too slow for what happens, it says how many were left out.
+It ends with 1 when the process that has the root open closes it; without one, it has the root open itself as long as it runs.
 
 Examples:
   agent-state conflicts
@@ -35,13 +36,14 @@ async function conflicts(
   context: CommandContext,
   options: Options,
   namespace: string | undefined,
-): Promise<void> {
+): Promise<ExitCode> {
   if (options.follow === true) return follow(context, namespace)
   const past = await withStore(context, {}, (store) => store.conflicts({ namespace, signal: context.signal }))
   for (const event of past.slice(-(options.last ?? past.length))) await printConflict(context, event)
+  return ExitCode.ok
 }
 
-async function follow(context: CommandContext, namespace: string | undefined): Promise<void> {
+async function follow(context: CommandContext, namespace: string | undefined): Promise<ExitCode> {
   await withStore(context, { once: true }, async (store) => {
     const events = store.events.iterate('conflict', { namespace, signal: context.signal })
     context.note('following conflicts, ctrl-c ends it')
@@ -52,6 +54,7 @@ async function follow(context: CommandContext, namespace: string | undefined): P
   })
   context.signal.throwIfAborted()
   context.note('the owner of the root has closed it')
+  return ExitCode.failed
 }
 
 /** One conflict in one line. */

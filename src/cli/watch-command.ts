@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { WatchItem } from '../index.js'
 import { columns, formatWriter } from './columns.js'
-import { EXIT_STATUS } from './exit-code.js'
+import { EXIT_STATUS, ExitCode } from './exit-code.js'
 import { addCommonOptions, wholeNumber } from './parse-options.js'
 import { runs, type CommandContext } from './run-command.js'
 import { withStore } from './store-of-root.js'
@@ -16,6 +16,9 @@ const HELP = `
 Prints the changes of a namespace as they become durable, until ctrl-c: the revision, 'write' or 'delete', the writer and the
 key. With --initial it begins with what is there, then comes 'ready'. --after begins with the changes behind a revision, as
 far as the process that owns the root has them in memory.
+
+It watches through the process that has the root open, and ends with 1 when that one closes it. Without one, it has the root open
+itself as long as it runs, and others go through it.
 
 Examples:
   agent-state watch review-7
@@ -34,7 +37,7 @@ export function watchCommand(): Command {
     .action(runs<[string], Options>(watch))
 }
 
-async function watch(context: CommandContext, options: Options, namespace: string): Promise<void> {
+async function watch(context: CommandContext, options: Options, namespace: string): Promise<ExitCode> {
   const { output, json, signal } = context
   const { prefix, after: afterRevision, initial } = options
   await withStore(context, { once: true }, async (store) => {
@@ -48,6 +51,7 @@ async function watch(context: CommandContext, options: Options, namespace: strin
   })
   signal.throwIfAborted()
   context.note('the owner of the root has closed it')
+  return ExitCode.failed
 }
 
 function formatItem({ output }: CommandContext, item: WatchItem): string {
