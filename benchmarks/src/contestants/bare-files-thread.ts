@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { parentPort } from 'node:worker_threads'
+import { parentPort, threadId } from 'node:worker_threads'
 import { METADATA_FOLDER, type BareFile, type BareJob } from './bare-files.js'
 import type { ThreadAnswer } from './threads.js'
 
@@ -19,11 +19,13 @@ function answer(job: BareJob): ThreadAnswer {
 /** The last write of a key in a batch is the one that counts. */
 function writeAll(files: readonly BareFile[]): void {
   const last = [...new Map(files.map((file) => [join(file.folder, file.key), file])).values()]
+  // Both threads may have the same key.
+  const temporary = (key: string): string => `.${key}.${threadId}.tmp`
   const pairs = last.map(({ folder, key, value }) => ({
-    content: { path: join(folder, key), temporary: join(folder, `.${key}.tmp`), bytes: value },
+    content: { path: join(folder, key), temporary: join(folder, temporary(key)), bytes: value },
     metadata: {
       path: join(folder, METADATA_FOLDER, `${key}.json`),
-      temporary: join(folder, METADATA_FOLDER, `.${key}.tmp`),
+      temporary: join(folder, METADATA_FOLDER, temporary(key)),
       bytes: metadataOf(key, value),
     },
   }))
