@@ -19,8 +19,8 @@ import { verifyCommand } from './verify-command.js'
 import { watchCommand } from './watch-command.js'
 
 const HELP = `
-The root is found from --root, from AGENT_STATE_ROOT, or upwards from here. While another process has it open, commands go
-through that process. 'agent-state help COMMAND' has examples.`
+The root is found from --root, from AGENT_STATE_ROOT, or upwards from here, among your own directories. While another process
+has it open, commands go through that process. 'agent-state help COMMAND' has examples.`
 
 function main(): void {
   const program = new Command('agent-state')

@@ -29,7 +29,7 @@ which lists the namespaces.
 
 Everything may go on writing meanwhile: each namespace is exported as it was at one revision, which the list at the end
 names. Different namespaces may be from different moments. Values wait in the folder for temporary files (TMPDIR) until their
-namespace is complete.
+namespace is complete. If the process that has the root open closes it meanwhile, the export fails, and has to be made anew.
 
 Examples:
   agent-state export > state.tar

@@ -25,8 +25,9 @@ interface Options {
 
 const HELP = `
 Reads what 'export' writes: a directory, a tar file, or a tar stream from standard input ('-', or no SOURCE). A directory with
-the layout of a root that another program made will do as well. Values and writers are kept; revisions are the store's own, and
-the time is that of the import. Contents are compared with their checksums.
+the layout of a root that another program made will do as well; one that a store made is whole only with the list that an export
+puts into it, .agent_state/export.json. Values and writers are kept; revisions are the store's own, and the time is that of the
+import. Contents are compared with their checksums.
 
 Keys that are there already are not touched: by default nothing is imported then. A directory or file is read to its end
 before anything is written; of a stream, what came before the failure stays, and --if-absent goes on from there: the command then
