@@ -14,7 +14,7 @@ export interface Limits {
   readonly groupOperationsMax: number
   /** Values in one commit group. */
   readonly groupBytesMax: number
-  /** Journal not yet in the tree; writers wait. */
+  /** Records not yet in the tree; writers wait. The journal may hold two segments (of 16 MiB) more. */
   readonly backlogBytesMax: number
   /** Keys not yet in the tree; writers wait. */
   readonly backlogKeysMax: number

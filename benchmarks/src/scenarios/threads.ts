@@ -102,7 +102,7 @@ async function inThreads(store: Store, count: number, job: Omit<ThreadJob, 'port
 function startThread(
   store: Store,
   job: Omit<ThreadJob, 'port'>,
-): { readonly worker: Worker; next(): Promise<unknown> } {
+): { readonly worker: Worker; readonly next: () => Promise<unknown> } {
   const port = store.createPort()
   const worker = new Worker(new URL('threads-worker.js', import.meta.url), {
     workerData: { ...job, port } satisfies ThreadJob,

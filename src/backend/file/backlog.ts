@@ -143,6 +143,7 @@ export class Backlog {
   readonly #now: () => number
   #fold: FoldName = null
   #count = 0
+  #bytes = 0
   #stuckCount = 0
 
   constructor(now: () => number) {
@@ -158,6 +159,11 @@ export class Backlog {
   /** Keys and namespaces that are not in the tree. */
   get count(): number {
     return this.#count
+  }
+
+  /** About what their records take in the journal. */
+  get bytes(): number {
+    return this.#bytes
   }
 
   /** Of these, the ones that could not be applied. */
@@ -288,6 +294,7 @@ export class Backlog {
     backlog.set(pending)
     pending.segment.holders++
     this.#count++
+    this.#bytes += recordBytes(pending)
   }
 
   #setChange(backlog: NamespaceBacklog, change: PendingNamespace): void {
@@ -306,6 +313,7 @@ export class Backlog {
   #drop(backlog: NamespaceBacklog, pending: Pending | PendingNamespace): void {
     pending.segment.holders--
     this.#count--
+    if ('key' in pending) this.#bytes -= recordBytes(pending)
     if (pending.failure === null) return
     backlog.stuckCount--
     this.#stuckCount--
@@ -333,6 +341,13 @@ export class Backlog {
     this.#namespaces.delete(backlog.name)
     this.#namespaces.set(backlog.name, backlog)
   }
+}
+
+/** A record has some fields besides its key and value. */
+const RECORD_BYTES = 96
+
+function recordBytes(pending: Pending): number {
+  return RECORD_BYTES + pending.key.length + (pending.kind === 'write' ? pending.size : 0)
 }
 
 /** The operation as a worker gets it. */

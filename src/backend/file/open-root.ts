@@ -28,6 +28,7 @@ import { PastConflicts } from './past-conflicts.js'
 import { readJournal, type FoundJournal } from './recovery.js'
 import { RootGuard } from './root-guard.js'
 import { noJournal, prepareFormat, prepareRoot, prepareStoreDirectories, unusable } from './root.js'
+import { SEGMENT_BYTES } from './segment.js'
 import { SpaceWait } from './space-wait.js'
 import type { TaskRunner } from './task-runner.js'
 import type { RootContext } from './tasks.js'
@@ -282,10 +283,11 @@ export class OpenRoot {
     }
   }
 
-  /** How full the backlog is: 1 at its bound. */
+  /** How full the backlog is: 1 at its bound. By segments alone, which come free as a whole, writers would stop and go. */
   get #fill(): number {
-    const { backlogKeysMax, backlogBytesMax } = this.#parts.host.limits
-    return Math.max(this.#backlog.count / backlogKeysMax, this.#journal.backlogBytes / backlogBytesMax)
+    const { backlogKeysMax: keysMax, backlogBytesMax: bytesMax } = this.#parts.host.limits
+    const held = this.#journal.backlogBytes / (bytesMax + 2 * SEGMENT_BYTES)
+    return Math.max(this.#backlog.count / keysMax, this.#backlog.bytes / bytesMax, held)
   }
 
   /**

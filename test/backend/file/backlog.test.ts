@@ -33,6 +33,10 @@ function pendingOf(backlog: Backlog, namespace: string): (Pending | PendingNames
 function checkCounts(backlog: Backlog, segments: readonly Segment[]): void {
   const all = [...backlog].flatMap(({ name }) => pendingOf(backlog, name))
   expect(backlog.count).toBe(all.length)
+  const bytes = all.map((pending) =>
+    'key' in pending ? 96 + pending.key.length + (pending.kind === 'write' ? pending.size : 0) : 0,
+  )
+  expect(backlog.bytes).toBe(bytes.reduce((sum, each) => sum + each, 0))
   expect(backlog.stuckCount).toBe(all.filter(({ failure }) => failure !== null).length)
   for (const namespace of backlog) {
     const own = pendingOf(backlog, namespace.name)
