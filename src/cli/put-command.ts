@@ -1,8 +1,7 @@
 import { Command, Option } from 'commander'
 import { asKey } from '../archive/as-key.js'
+import { checkNames } from '../archive/check-names.js'
 import type { Conflict, ConflictPolicy, If, WriteOptions } from '../index.js'
-import { normalizeKey } from '../key.js'
-import { validateNamespace } from '../namespace.js'
 import { formatWriter } from './columns.js'
 import { EXIT_STATUS } from './exit-code.js'
 import { addCommonOptions, addWriterOption, conflictPolicy, wholeNumber, writerOf } from './parse-options.js'
@@ -65,8 +64,7 @@ async function put(
 ): Promise<void> {
   const { output, json, signal } = context
   // What can't be stored makes no namespace and no root.
-  validateNamespace(namespace)
-  normalizeKey(asKey(key), Infinity)
+  checkNames(namespace, key)
   const value = await readValue(file, signal)
   const { ifRevision, repairMetadata } = options
   const mayCreate = ifRevision === undefined
