@@ -7,7 +7,7 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { onAbort } from '../../abort.js'
 import { errorCode, nodeFileSystem as fs } from '../../backend/file/file-system.js'
 import { storeLayout } from '../../backend/file/layout.js'
-import { stateError } from '../../errors.js'
+import { AgentStateError, stateError } from '../../errors.js'
 import { addressOf, pipeName } from './socket-address.js'
 import { exchangePreambles } from './socket-preamble.js'
 import { SocketRelay } from './socket-relay.js'
@@ -30,6 +30,9 @@ const GREETING_MS = 30_000
 
 /** There is nothing, or nobody who listens. */
 const NOBODY: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTSOCK', 'EPROTOTYPE', 'ELOOP'])
+/** Its owner went while the connection waited to be accepted. */
+const GONE: ReadonlySet<string> = new Set(['ECONNRESET', 'ECONNABORTED', 'EPIPE'])
+const UNUSABLE: ReadonlySet<string> = new Set(['ENOTDIR', 'ENAMETOOLONG'])
 const REFUSED: ReadonlySet<string> = new Set(['EACCES', 'EPERM'])
 
 /** Rejects with `NO_OWNER` if nobody listens there. The port must be closed if it is not used. */
@@ -129,18 +132,20 @@ function greet(root: string, socket: Socket): Promise<RootConnection> {
   })
 }
 
-function asStateError(root: string, error: unknown): unknown {
+function asStateError(path: string, error: unknown): unknown {
   const code = errorCode(error)
-  if (NOBODY.has(code)) return noOwner(root, error)
+  if (NOBODY.has(code)) return noOwner(path, error)
   if (REFUSED.has(code)) {
-    return stateError('NOT_ALLOWED', `the store at ${root} may not be used by this user`, { cause: error })
+    return stateError('NOT_ALLOWED', `the store at ${path} may not be used by this user`, { cause: error })
   }
-  return code === 'ENOTDIR' || code === 'ENAMETOOLONG'
-    ? stateError('ROOT_UNUSABLE', `the root can't be used: ${(error as Error).message}`, {
-        path: root,
-        cause: error,
-      })
-    : error
+  if (GONE.has(code)) return gone(path, error)
+  if (AgentStateError.is(error) || code === 'UNKNOWN') return error
+  const { message: why } = error as Error
+  if (UNUSABLE.has(code)) {
+    return stateError('ROOT_UNUSABLE', `the root can't be used: ${why}`, { path, cause: error })
+  }
+  const message = `the owner of the root could not be connected to: ${why}`
+  return stateError('READ_FAILED', message, { path, cause: error })
 }
 
 function noOwner(root: string, cause: unknown): Error {

@@ -11,7 +11,9 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { once } from 'node:events'
 import { relative } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { nextTurn, record, refusal } from '../../../src/contract/observe.js'
 import { temporaryDirectory } from '../../damage/support/temporary-directory.js'
@@ -34,6 +36,19 @@ async function expectReached(owner: Store, root: string): Promise<void> {
   expect(await session.read('k')).toBe('from elsewhere')
   expect((await session.stat('k'))!.writer).toEqual({ writerId: 'guest' })
 }
+
+/** Listens, and stops listening when it is told to, without having come back to its event loop. */
+const OWNER_THAT_NEVER_ACCEPTS = `
+  const { parentPort, workerData } = require('node:worker_threads')
+  const { path, steps } = workerData
+  const server = require('node:net').createServer().listen(path, () => {
+    parentPort.postMessage('listens')
+    Atomics.wait(steps, 0, 0)
+    server.close()
+    Atomics.store(steps, 0, 2)
+    Atomics.notify(steps, 0)
+  })
+`
 
 const socketOf = (root: string): string => `${root}/.agent_state/socket`
 
@@ -123,6 +138,25 @@ describe('a root that nobody can be reached at', () => {
     writeFileSync(`${root}/file`, '')
     await refusal('ROOT_UNUSABLE', () => connectStore({ root: `${root}/file` }))
     expect(readdirSync(root)).toEqual(['file'])
+  })
+
+  test('is told so when its owner ends before it comes to accept', async () => {
+    const root = temporaryDirectory()
+    mkdirSync(`${root}/.agent_state`)
+    const steps = new Int32Array(new SharedArrayBuffer(4))
+    const owner = new Worker(OWNER_THAT_NEVER_ACCEPTS, {
+      eval: true,
+      workerData: { path: socketOf(root), steps },
+    })
+    await once(owner, 'message')
+    const refused = refusal('DISCONNECTED', () => connectStore({ root }))
+    // Whoever connects has asked to when these are over, and has not heard yet.
+    for (let turn = 0; turn < 20; turn++) await Promise.resolve()
+    Atomics.store(steps, 0, 1)
+    Atomics.notify(steps, 0)
+    Atomics.wait(steps, 0, 1)
+    await refused
+    await owner.terminate()
   })
 
   test('is not waited for when that is given up', async () => {
