@@ -1,13 +1,14 @@
+import { SLOT_BYTES } from '../../../src/backend/file/checkpoint.js'
 import type { FileSystem } from '../../../src/backend/file/file-system.js'
 import { decodeHeader } from '../../../src/backend/file/frame.js'
 
 /**
- * Owns a file system that tells when the journal has become quiet: the last thing that was written was no frame but a
- * checkpoint, which is what an idle store writes a moment after its last frame.
+ * Owns a file system that tells when the journal has become quiet: the last thing that was written was no frame but
+ * the second copy of a checkpoint, which is what an idle store writes a moment after its last frame.
  */
 export class QuietWatch {
   readonly fs: FileSystem
-  #isFrame = true
+  #isCheckpoint = false
   #isQuiet = false
   readonly #waiting: (() => void)[] = []
 
@@ -15,13 +16,13 @@ export class QuietWatch {
     this.fs = {
       ...fs,
       writeAsync: (fd, buffer, offset, length, position) => {
-        this.#isFrame =
-          decodeHeader(Buffer.from(buffer.buffer, buffer.byteOffset, buffer.byteLength), 0) !== null
+        const bytes = Buffer.from(buffer.buffer, buffer.byteOffset, buffer.byteLength)
+        this.#isCheckpoint = position === SLOT_BYTES && decodeHeader(bytes, 0) === null
         return fs.writeAsync(fd, buffer, offset, length, position)
       },
       datasyncAsync: async (fd) => {
         await fs.datasyncAsync(fd)
-        this.#isQuiet = !this.#isFrame
+        this.#isQuiet = this.#isCheckpoint
         if (this.#isQuiet) for (const resolve of this.#waiting.splice(0)) resolve()
       },
     }
