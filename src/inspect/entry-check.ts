@@ -1,12 +1,11 @@
 /** Compares an entry's content with its metadata and with what the journal has of it. */
-import { crc32 } from 'node:zlib'
 import type { NamespaceBacklog, Pending } from '../backend/file/backlog.js'
 import type { Directories } from '../backend/file/directories.js'
 import { readFully, type FileStat } from '../backend/file/file-system.js'
 import { includesContent } from '../backend/file/known-contents.js'
 import { contentPath, firstMetadataPath, secondMetadataPath } from '../backend/file/layout.js'
 import type { Metadata } from '../backend/file/metadata.js'
-import { readMetadata, withFile, type FoundMetadata } from '../backend/file/tree-files.js'
+import { checksumFile, readMetadata, withFile, type FoundMetadata } from '../backend/file/tree-files.js'
 import { judgeEntry, timeFits, type JudgeRules } from '../backend/file/tree-judge.js'
 import { META_DIRECTORY } from '../names.js'
 import { finding, type Finding } from './finding.js'
@@ -159,20 +158,8 @@ function judgeExternal(
   })
 }
 
-const CHUNK_BYTES = 1024 * 1024
-
 function readContent(path: string): Content | null {
-  return withFile(fs, path, (fd, stat) => {
-    const chunk = new Uint8Array(Math.min(CHUNK_BYTES, Math.max(1, stat.size)))
-    let crc = 0
-    for (let position = 0; ;) {
-      const count = readFully(fs, fd, chunk, position)
-      crc = crc32(chunk.subarray(0, count), crc)
-      if (count < chunk.length) break
-      position += count
-    }
-    return { stat, crc }
-  })
+  return withFile(fs, path, (fd, stat) => ({ stat, crc: checksumFile(fs, fd, stat.size) }))
 }
 
 /** The metadata file of a key if it is one that this library wrote: the origin's have none of its fields. */

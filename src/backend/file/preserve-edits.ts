@@ -47,7 +47,7 @@ function isExplained(run: TreeRun, key: string, known: Uint32Array, fd: number, 
   if (ours !== null && timeFits(stat.mtimeMs, ours.writtenAtMs)) return true
   const { size } = stat
   if (ours === null && !includesSize(known, size)) return false
-  const crc = checksumFile(fs, fd)
+  const crc = checksumFile(fs, fd, size)
   return ours?.crc === crc || includesContent(known, { size, crc })
 }
 

@@ -31,10 +31,12 @@ function openIfFile(fs: FileSystem, path: string): number | null {
 }
 
 const CHUNK_BYTES = 256 * 1024
+/** Also for a file that has grown since its size was asked for. */
+const CHUNK_BYTES_MIN = 4096
 
-/** CRC-32 of a file from its beginning to its end. */
-export function checksumFile(fs: FileSystem, fd: number): number {
-  const chunk = new Uint8Array(CHUNK_BYTES)
+/** CRC-32 of a file from its beginning to its end. `size` is only what it is taken to have: a small file needs no large chunk. */
+export function checksumFile(fs: FileSystem, fd: number, size: number): number {
+  const chunk = new Uint8Array(Math.min(CHUNK_BYTES, size + CHUNK_BYTES_MIN))
   let crc = 0
   for (let position = 0; ;) {
     const count = readFully(fs, fd, chunk, position)

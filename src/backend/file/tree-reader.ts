@@ -86,7 +86,7 @@ function headOf(tree: Tree, key: string, path: string): TaskHeadAnswer {
   const judgement = judgeEntry(key, metadataOf(found), contentOf(stat, null), tree.rules)
   if (judgement.verdict !== 'unclear') return headAnswer(found, judgement.head)
   const answer = withFile(fs, path, (fd, opened) => {
-    const content = contentOf(opened, checksumFile(fs, fd))
+    const content = contentOf(opened, checksumFile(fs, fd, opened.size))
     return headAnswer(found, judgeEntry(key, metadataOf(found), content, tree.rules).head)
   })
   return answer ?? { status: 'missing' }
