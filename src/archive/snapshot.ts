@@ -9,6 +9,7 @@
  */
 import { crc32 } from 'node:zlib'
 import { AgentStateError, type Entry, type Session, type Stat } from '../index.js'
+import { compareUtf8 } from '../utf8.js'
 import { asKey } from './as-key.js'
 import type { Spool, SpoolPlace } from './spool.js'
 
@@ -177,7 +178,7 @@ class HeldEntries {
 
   async snapshot(namespace: string, revision: number): Promise<Snapshot> {
     await this.#spoolAll()
-    const byBytes = [...this.#held].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+    const byBytes = [...this.#held].sort(([a], [b]) => compareUtf8(a, b))
     const entries = byBytes.map(([key, { stat, crc, place }]): [string, HeldEntry] => {
       if (place instanceof Uint8Array) throw new Error(`the value of '${key}' was not spooled`)
       return [key, { stat, crc, place }]
