@@ -70,18 +70,14 @@ export function createCheckpoint(
 
 /** The newest valid slot. `METADATA_CORRUPT` if there is none of this store. */
 export function readCheckpoint(fs: FileSystem, path: string, storeId: string): CheckpointSlot {
-  const bytes = readSlots(fs, path)
-  const expected = storeIdBytes(storeId)
+  const copies = readCopies(fs, path, storeId)
   let newest: CheckpointSlot | null = null
-  let otherStore = false
-  for (let slot = 0; slot < SLOT_COUNT; slot++) {
-    const found = decodeSlot(bytes.subarray(slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES))
-    if (found === null) continue
-    if (Buffer.compare(found.storeId, expected) !== 0) otherStore = true
-    else if (newest === null || found.generation > newest.generation) newest = found
+  for (const { slot } of copies) {
+    if (slot !== null && (newest === null || slot.generation > newest.generation)) newest = slot
   }
-  if (newest !== null) return { state: newest.state, generation: newest.generation }
-  throw corrupt(path, otherStore ? 'it belongs to another store' : 'both of its copies are damaged')
+  if (newest !== null) return newest
+  const isOfOther = copies.some(({ status }) => status === 'of-another-store')
+  throw corrupt(path, isOfOther ? 'it belongs to another store' : 'both of its copies are damaged')
 }
 
 /** What each copy says, in their order; null for one that is damaged or belongs to another store. */
@@ -90,13 +86,22 @@ export function readCheckpointSlots(
   path: string,
   storeId: string,
 ): readonly (CheckpointSlot | null)[] {
+  return readCopies(fs, path, storeId).map(({ slot }) => slot)
+}
+
+type Copy =
+  | { readonly status: 'valid'; readonly slot: CheckpointSlot }
+  | { readonly status: 'damaged' | 'of-another-store'; readonly slot: null }
+
+function readCopies(fs: FileSystem, path: string, storeId: string): Copy[] {
   const bytes = readSlots(fs, path)
   const expected = storeIdBytes(storeId)
-  return Array.from({ length: SLOT_COUNT }, (_, slot) => {
-    const found = decodeSlot(bytes.subarray(slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES))
-    return found === null || Buffer.compare(found.storeId, expected) !== 0
-      ? null
-      : { state: found.state, generation: found.generation }
+  return Array.from({ length: SLOT_COUNT }, (_, index) => {
+    const found = decodeSlot(bytes.subarray(index * SLOT_BYTES, (index + 1) * SLOT_BYTES))
+    if (found === null) return { status: 'damaged', slot: null }
+    const { storeId: foundId, ...slot } = found
+    if (Buffer.compare(foundId, expected) !== 0) return { status: 'of-another-store', slot: null }
+    return { status: 'valid', slot }
   })
 }
 
