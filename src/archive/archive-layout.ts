@@ -10,7 +10,7 @@
  */
 import { crc32 } from 'node:zlib'
 import { firstMetadataPath, secondMetadataPath } from '../backend/file/layout.js'
-import { encodeMetadata, parseMetadata } from '../backend/file/metadata.js'
+import { encodeMetadata, parseMetadata, type Metadata } from '../backend/file/metadata.js'
 import type { Writer } from '../index.js'
 import { META_DIRECTORY, STORE_DIRECTORY } from '../names.js'
 import type { HeldEntry } from './snapshot.js'
@@ -77,9 +77,13 @@ export function encodeEntryMetadata(storeId: string, { stat, crc }: HeldEntry, s
 export function parseEntryMetadata(bytes: Uint8Array): EntryMetadata | null {
   const metadata = parseMetadata(bytes)
   if (metadata === null) return null
-  const { writer, own } = metadata
-  if (own === null && /"(checksum|metadata_checksum)"/.test(Buffer.from(bytes).toString('latin1')))
+  if (metadata.own === null && /"(checksum|metadata_checksum)"/.test(Buffer.from(bytes).toString('latin1')))
     return null
+  return entryMetadata(metadata)
+}
+
+/** What counts in an archive of an entry's metadata. */
+export function entryMetadata({ writer, own }: Metadata): EntryMetadata {
   return { writer, size: own?.size ?? null, crc: own?.crc ?? null, key: own?.key ?? null }
 }
 

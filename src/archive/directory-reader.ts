@@ -6,7 +6,13 @@ import { readOnlyFileSystem as fs } from '../inspect/read-only-file-system.js'
 import { listNamespaceFiles, listNamespaceNames } from '../inspect/tree-walk.js'
 import { STORE_DIRECTORY } from '../names.js'
 import { ArchiveError } from './archive-error.js'
-import { MANIFEST_PATH, parseManifest, type EntryMetadata, type Manifest } from './archive-layout.js'
+import {
+  entryMetadata,
+  MANIFEST_PATH,
+  parseManifest,
+  type EntryMetadata,
+  type Manifest,
+} from './archive-layout.js'
 import { ENTRY_BYTES_MAX, type ArchiveItem, type ArchiveReader } from './archive-reader.js'
 
 export class DirectoryReader implements ArchiveReader {
@@ -71,7 +77,6 @@ export class DirectoryReader implements ArchiveReader {
     if (found.status === 'none') return null
     if (found.status === 'corrupt')
       throw new ArchiveError('damaged', `the metadata ${found.path} are damaged`)
-    const { writer, own } = found.metadata
-    return { writer, size: own?.size ?? null, crc: own?.crc ?? null, key: own?.key ?? null }
+    return entryMetadata(found.metadata)
   }
 }
