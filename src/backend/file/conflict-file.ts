@@ -5,7 +5,7 @@
 import { Directories } from './directories.js'
 import { errorCode, readFully, writeFully, type FileSystem } from './file-system.js'
 import { storeLayout } from './layout.js'
-import type { ConflictsAnswer, LoadConflictsTask, SaveConflictsTask } from './tasks.js'
+import type { DoneAnswer, LoadConflictsAnswer, LoadConflictsTask, SaveConflictsTask } from './tasks.js'
 import { Temporaries } from './temporaries.js'
 
 /** A file that grew beyond this is not ours. */
@@ -14,7 +14,7 @@ const BYTES_MAX = 64 * 1024 * 1024
 /** Nothing there, or a symlink or device in its place. */
 const NOTHING: ReadonlySet<string> = new Set(['ENOENT', 'ELOOP', 'ENXIO', 'EMLINK', 'ENOTDIR'])
 
-export function saveConflicts(fs: FileSystem, { context, lines, atMs }: SaveConflictsTask): ConflictsAnswer {
+export function saveConflicts(fs: FileSystem, { context, lines, atMs }: SaveConflictsTask): DoneAnswer {
   const { root, modes } = context
   const layout = storeLayout(root)
   const temporaries = new Temporaries(fs, new Directories(fs, root), layout.tmp, modes)
@@ -22,16 +22,16 @@ export function saveConflicts(fs: FileSystem, { context, lines, atMs }: SaveConf
   try {
     const path = temporaries.write(atMs, (fd) => writeFully(fs, fd, bytes, 0))
     temporaries.move(path, layout.conflicts)
-    return { failure: null, lines: [] }
+    return { failure: null }
   } catch (error) {
-    return { failure: { code: errorCode(error), message: String(error) }, lines: [] }
+    return { failure: { code: errorCode(error), message: String(error) } }
   } finally {
     temporaries.discardAll()
   }
 }
 
 /** What is missing, or none of ours, is an empty log; what can't be read is a failure. */
-export function loadConflicts(fs: FileSystem, { context }: LoadConflictsTask): ConflictsAnswer {
+export function loadConflicts(fs: FileSystem, { context }: LoadConflictsTask): LoadConflictsAnswer {
   try {
     const fd = fs.open(storeLayout(context.root).conflicts, 'read')
     try {

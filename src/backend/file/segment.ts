@@ -8,7 +8,7 @@ import { Directories } from './directories.js'
 import { errorCode, syncDirectory, systemError, writeFully, type FileSystem } from './file-system.js'
 import { FRAME_ALIGNMENT } from './frame.js'
 import { parentOf } from './layout.js'
-import type { PrepareSegmentTask, RemoveSegmentsTask, SegmentAnswer } from './tasks.js'
+import type { DoneAnswer, PrepareSegmentTask, RemoveSegmentsTask } from './tasks.js'
 
 const MIB = 1024 * 1024
 export const FIRST_SEGMENT_BYTES = 4 * MIB
@@ -67,7 +67,7 @@ export function listSegmentNames(
 }
 
 /** A failed one leaves no file, so that a full disk does not get fuller. */
-export function prepareSegment(fs: FileSystem, task: PrepareSegmentTask): SegmentAnswer {
+export function prepareSegment(fs: FileSystem, task: PrepareSegmentTask): DoneAnswer {
   try {
     requireOwnDirectory(fs, parentOf(task.path))
     // What a crash left of an earlier attempt may be shorter, or not be durable.
@@ -83,7 +83,7 @@ export function prepareSegment(fs: FileSystem, task: PrepareSegmentTask): Segmen
 }
 
 /** Deletes segments that are not needed, and makes that durable. */
-export function removeSegments(fs: FileSystem, { paths }: RemoveSegmentsTask): SegmentAnswer {
+export function removeSegments(fs: FileSystem, { paths }: RemoveSegmentsTask): DoneAnswer {
   const [first] = paths
   if (first === undefined) return { failure: null }
   try {

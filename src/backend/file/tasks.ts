@@ -250,8 +250,8 @@ export interface LoadConflictsTask {
   readonly context: RootContext
 }
 
-export interface ConflictsAnswer {
-  readonly failure: { readonly code: string; readonly message: string } | null
+export interface LoadConflictsAnswer extends DoneAnswer {
+  /** None where it failed. */
   readonly lines: readonly string[]
 }
 
@@ -267,7 +267,9 @@ export type Task =
   | SaveConflictsTask
   | LoadConflictsTask
 
-export interface SegmentAnswer {
+/** Of a task that only does something. */
+export interface DoneAnswer {
+  /** Null: it is done. */
   readonly failure: { readonly code: string; readonly message: string } | null
 }
 
@@ -277,9 +279,9 @@ export interface TaskAnswers {
   read: ReadTaskAnswer
   'scan-namespace': ScanNamespaceAnswer
   'list-namespaces': readonly string[]
-  'prepare-segment': SegmentAnswer
-  'remove-segments': SegmentAnswer
+  'prepare-segment': DoneAnswer
+  'remove-segments': DoneAnswer
   'scan-journal': ScanJournalAnswer
-  'save-conflicts': ConflictsAnswer
-  'load-conflicts': ConflictsAnswer
+  'save-conflicts': DoneAnswer
+  'load-conflicts': LoadConflictsAnswer
 }
