@@ -1,6 +1,7 @@
 /** Finds the root that a command is about, as git finds its repository. */
 import { lstatSync, statSync, type Stats } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { MANIFEST_PATH } from '../archive/archive-layout.js'
 import { CliError } from './cli-error.js'
 import { ExitCode } from './exit-code.js'
 import { escapeUnsafe } from './printable.js'
@@ -9,8 +10,6 @@ import { escapeUnsafe } from './printable.js'
 const STORE_DIRECTORY = '.agent_state'
 /** At least one of them is in every root, however damaged. */
 const OWN_FILES = ['format', 'checkpoint', 'journal']
-/** What an export has instead. */
-const MANIFEST = 'export.json'
 const ROOT_USER = 0
 
 export interface RootSearch {
@@ -79,7 +78,7 @@ function isRoot(directory: string): boolean {
 }
 
 function isExport(directory: string): boolean {
-  return isStoreDirectory(directory) && isThere(join(directory, STORE_DIRECTORY, MANIFEST))
+  return isStoreDirectory(directory) && isThere(join(directory, MANIFEST_PATH))
 }
 
 function isStoreDirectory(directory: string): boolean {
