@@ -1,6 +1,7 @@
 /** Writes namespaces of a store to an archive, each as it was at one revision. */
 import type { Store } from '../index.js'
 import { AgentStateError } from '../index.js'
+import type { NamespaceProgress } from '../inspect/namespace-progress.js'
 import {
   ARCHIVE_FORMAT,
   encodeEntryMetadata,
@@ -21,14 +22,8 @@ export interface ExportOptions {
   readonly onProgress: (progress: ExportProgress) => void
 }
 
-export interface ExportProgress {
-  readonly namespace: string
+export interface ExportProgress extends NamespaceProgress {
   readonly step: 'reading' | 'writing'
-  readonly keys: number
-  readonly keysTotal: number
-  /** Namespaces that are done, of so many. */
-  readonly done: number
-  readonly total: number
 }
 
 export async function exportStore(

@@ -18,6 +18,7 @@ import {
   ownPath,
   problem,
 } from './store-files.js'
+import type { NamespaceProgress } from './namespace-progress.js'
 import { listNamespaceNames } from './tree-walk.js'
 
 export interface VerifyOptions {
@@ -26,16 +27,7 @@ export interface VerifyOptions {
   readonly settle?: Settle
   readonly signal: AbortSignal
   readonly onFinding: (found: Finding) => void
-  /** `done` of so many namespaces are checked. */
-  readonly onProgress: (progress: VerifyProgress) => void
-}
-
-export interface VerifyProgress {
-  readonly namespace: string
-  readonly keys: number
-  readonly keysTotal: number
-  readonly done: number
-  readonly total: number
+  readonly onProgress: (progress: NamespaceProgress) => void
 }
 
 export interface VerifySummary {
