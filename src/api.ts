@@ -166,7 +166,10 @@ export interface Store extends AsyncDisposable {
    * them). After a crash the last seconds may be missing.
    */
   conflicts(filter?: ConflictFilter): Promise<readonly ConflictEvent[]>
-  /** In words, what is wrong with the store. */
+  /**
+   * In words, what is wrong with the store now: a disk that does not answer or is full, an update that keeps its key, files that
+   * lag. A connection whose store gives no answer says so after three seconds.
+   */
   health(): Promise<Health>
   /**
    * Finishes what was admitted, rejects the rest with `STORE_CLOSED`, flushes, releases the root. Idempotent. Of a

@@ -34,6 +34,8 @@ export interface Interest {
 
 interface OpenIterator {
   readonly waiting: number
+  /** Events that were dropped and that nobody was told of yet. */
+  readonly untold: number
   readonly type: EventType
   readonly namespace: string | undefined
   end(): void
@@ -53,11 +55,15 @@ export class EventBus implements Events {
     this.#interest = interest
   }
 
-  /** Events that iterators dropped so far, and those that wait in one now. */
-  get counts(): { readonly missed: number; readonly waiting: number } {
+  /** Events that iterators dropped so far; those that they have not told of, and those that wait in one, now. */
+  get counts(): { readonly missed: number; readonly untold: number; readonly waiting: number } {
+    let untold = 0
     let waiting = 0
-    for (const iterator of this.#iterators) waiting += iterator.waiting
-    return { missed: this.#missed, waiting }
+    for (const iterator of this.#iterators) {
+      untold += iterator.untold
+      waiting += iterator.waiting
+    }
+    return { missed: this.#missed, untold, waiting }
   }
 
   has(type: Type): boolean {
@@ -124,6 +130,9 @@ export class EventBus implements Events {
     const handle: OpenIterator = {
       get waiting() {
         return iterator.waiting
+      },
+      get untold() {
+        return missed
       },
       type,
       namespace: filter?.namespace,

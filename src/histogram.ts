@@ -33,6 +33,13 @@ export class Histogram {
     this.#counts[bucket]!++
   }
 
+  /** Takes in what another one with the same limits has counted. */
+  add(other: Histogram): void {
+    this.#sum += other.#sum
+    this.#max = Math.max(this.#max, other.#max)
+    for (let bucket = 0; bucket < BUCKETS; bucket++) this.#counts[bucket]! += other.#counts[bucket]!
+  }
+
   counts(): HistogramCounts {
     const buckets: { limit: number; count: number }[] = []
     const filled = this.#counts.findLastIndex((count) => count > 0)

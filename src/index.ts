@@ -21,7 +21,7 @@ export { AgentStateError, type Code, type ErrorFields, type ErrorOutcome } from 
 export { DEFAULT_LIMITS, type Limits } from './limits.js'
 export type { Health } from './health.js'
 export type { HistogramCounts } from './histogram.js'
-export type { BackendMetrics, StoreMetrics } from './metrics.js'
+export type { BackendMetrics, HeldUpdate, StoreMetrics } from './metrics.js'
 export { connectStore } from './remote/connect.js'
 export { shareStore } from './shared/share-store.js'
 export { openStore } from './store.js'

@@ -275,6 +275,7 @@ export class SessionHandle implements Session {
   ): Promise<WriteResult | DeleteResult | null> {
     const terms = resolveUpdateOptions(this.#defaults, options)
     const step: UpdateStep = {
+      terms,
       decide: (found) => {
         this.#seen?.set(key, found === null ? null : found.head.revision)
         return decide(found)

@@ -13,7 +13,7 @@ import type {
   Writer,
 } from './api.js'
 import type { Head } from './backend/backend.js'
-import type { OperationResult, RequestAnswer, RequestBody } from './coordinator/request.js'
+import type { ChangeTerms, OperationResult, RequestAnswer, RequestBody } from './coordinator/request.js'
 import type { SeenKeys } from './coordinator/seen-keys.js'
 import type { Limits } from './limits.js'
 
@@ -28,6 +28,8 @@ export interface FoundEntry {
 
 /** A change that an update wants to make of what it read; undefined: none. */
 export interface UpdateStep {
+  /** Of the change that `submit` makes. */
+  readonly terms: ChangeTerms
   /** Called with what is there, and again if somebody else wrote before the change was made. */
   decide(found: FoundEntry | null): Promise<Value | null | undefined>
   submit(value: Value | null, found: FoundEntry | null): Promise<OperationResult>

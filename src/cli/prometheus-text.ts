@@ -8,7 +8,7 @@ export function prometheusText(metrics: StoreMetrics): string {
 }
 
 function coordinatorLines(metrics: StoreMetrics): string[] {
-  const { conflicts, reads, queue, events } = metrics
+  const { conflicts, reads, queue, events, updates } = metrics
   return [
     ...gauge('uptime_seconds', 'Since the store was opened.', metrics.uptimeMs / 1000),
     ...counter('writes_total', 'Keys written, durably.', metrics.writes),
@@ -24,10 +24,18 @@ function coordinatorLines(metrics: StoreMetrics): string[] {
     ...histogram('group_operations', 'Operations in a commit group.', metrics.groupOperations, 1),
     ...histogram('commit_seconds', 'From the beginning of a commit group to its answer.', metrics.commitMs),
     ...histogram('queue_wait_seconds', 'Wait of a namespace for its commit group.', metrics.queueWaitMs),
+    ...gauge('commit_wait_seconds', 'For which the oldest commit group waits.', metrics.commitWaitMs / 1000),
     ...gauge('queue_operations', 'Operations that wait to be committed.', queue.operations),
     ...gauge('queue_bytes', 'Bytes that wait to be committed.', queue.bytes),
     ...counter('events_missed_total', 'Events dropped for slow subscribers.', events.missed),
     ...gauge('events_waiting', 'Events that wait in iterators.', events.waiting),
+    ...gauge('updates_held', 'Keys of which an update has its turn.', updates.held),
+    ...gauge('updates_waiting', 'Updates that wait for their turn.', updates.waiting),
+    ...gauge(
+      'update_held_seconds',
+      'For which the longest update has had its turn.',
+      updates.longestMs / 1000,
+    ),
     ...gauge('connections', 'Open connections of threads and processes.', metrics.connections),
   ]
 }
@@ -38,10 +46,16 @@ function backendLines({ backend }: StoreMetrics): string[] {
     ...counter('journal_bytes_total', 'Bytes appended to the journal.', backend.journalBytes),
     ...histogram('journal_write_seconds', 'Writing a frame of the journal.', backend.appendMs),
     ...histogram('journal_sync_seconds', 'Syncing a frame of the journal.', backend.syncMs),
+    ...gauge('no_room_seconds', 'For which the journal found no room.', backend.noRoomMs / 1000),
     ...gauge('backlog_keys', 'Keys that are durable and not in the tree.', backend.backlogKeys),
     ...gauge('backlog_bytes', 'Journal that is not in the tree.', backend.backlogBytes),
     ...gauge('backlog_fill_ratio', 'At 1 writers wait for the tree.', backend.backlogFill),
     ...gauge('stuck_keys', "Keys that can't be brought into the tree.", backend.stuckKeys),
+    ...gauge(
+      'materializing_seconds',
+      'For which a task of a worker has run.',
+      backend.materializingMs / 1000,
+    ),
     ...counter('materialized_total', 'Keys brought into the tree.', backend.materialized),
   ]
 }

@@ -46,6 +46,8 @@ export class Committer {
   readonly #intake: Intake
   readonly #counts: CommitCounts
   #inFlight = 0
+  /** When the groups under way were begun, oldest first. */
+  readonly #begunMs = new Map<readonly Batch[], number>()
   #scheduled = false
   #waitingForBackend = false
   #failure: AgentStateError | null = null
@@ -76,6 +78,12 @@ export class Committer {
   /** What waits to be committed. */
   get queue(): { readonly operations: number; readonly bytes: number } {
     return this.#intake.queue
+  }
+
+  /** Milliseconds for which the oldest group under way has waited for the backend's answer; 0: there is none. */
+  get commitWaitMs(): number {
+    const [beginMs] = this.#begunMs.values()
+    return beginMs === undefined ? 0 : performance.now() - beginMs
   }
 
   isInUse(state: NamespaceState): boolean {
@@ -193,12 +201,14 @@ export class Committer {
     const operations = group.reduce((sum, { requests }) => sum + operationCount(requests), 0)
     this.#counts.groupOperations.record(operations)
     const beginMs = performance.now()
+    this.#begunMs.set(group, beginMs)
     const commit = (): Promise<readonly CommitOutcome[]> =>
       this.#outcomes(group.map(({ plan: each }) => each))
     const outcomes = tracing.commit.hasSubscribers
       ? await tracing.commit.tracePromise(commit, { operations })
       : await commit()
     this.#counts.commitMs.record(performance.now() - beginMs)
+    this.#begunMs.delete(group)
     this.#inFlight--
     const again = group.map((batch, index) => this.#answer(batch, outcomes[index] ?? UNANSWERED))
     group.forEach(({ mailbox }, index) => this.#intake.giveBack(mailbox, again[index]!))

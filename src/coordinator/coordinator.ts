@@ -7,14 +7,14 @@
  * - I11: after `close` has begun every new call is refused, and every old one is answered before the backend closes.
  */
 import { performance } from 'node:perf_hooks'
-import type { Change, ConflictEvent, DeleteResult, Page, WatchOptions, WriteResult } from '../api.js'
+import type { Change, ConflictEvent, DeleteResult, Page, WatchOptions, WriteResult, Writer } from '../api.js'
 import { orAborted } from '../abort.js'
 import type { Backend, BackendHost, Head } from '../backend/backend.js'
 import { AgentStateError, stateError } from '../errors.js'
 import type { EventBus } from '../event-bus.js'
 import type { Limits } from '../limits.js'
 import { pageOf } from '../page.js'
-import type { StoreMetrics } from '../metrics.js'
+import type { HeldUpdate, StoreMetrics } from '../metrics.js'
 import type { HostState, StoreHost, UpdateStep } from '../store-host.js'
 import { compareUtf8 } from '../utf8.js'
 import { watch, type WatchIterable } from '../watch.js'
@@ -30,9 +30,13 @@ import { Request, type RequestAnswer, type RequestBody } from './request.js'
 import type { SeenKeys } from './seen-keys.js'
 import { UPDATE_ATTEMPTS_MAX, UpdateTurns, type Turn } from './update-turns.js'
 
+/** So many of those that hold a turn are told by name. */
+const HOLDERS_TOLD = 5
+
 export class Coordinator implements StoreHost {
   readonly limits: Limits
   readonly publisher: Publisher
+  readonly #now: () => number
   readonly #backend: Backend
   readonly #namespaces: Namespaces
   readonly #reader: Reader
@@ -50,6 +54,7 @@ export class Coordinator implements StoreHost {
 
   constructor(backend: Backend, limits: Limits, events: EventBus, now: () => number) {
     this.limits = limits
+    this.#now = now
     this.#backend = backend
     this.#namespaces = new Namespaces(backend, limits, (state) => this.#committer.isInUse(state))
     this.#conflicts = new ConflictLog(limits.conflictLogMax, backend, (message) =>
@@ -213,7 +218,8 @@ export class Coordinator implements StoreHost {
     this.#begin(signal)
     this.#checkWritable()
     const closing = this.#closing.signal
-    return this.#updates.run(turnKey(namespace, key), [signal, closing], async () => {
+    const asker = { writer: step.terms.writer, isConnected: false }
+    const run = async (): Promise<WriteResult | DeleteResult | null> => {
       for (let attempt = 1; ; attempt++) {
         const found = await this.read(namespace, key, signal)
         const value = await orAborted(step.decide(found), signal, closing)
@@ -224,16 +230,23 @@ export class Coordinator implements StoreHost {
           if (!AgentStateError.is(error, 'REVISION_MISMATCH') || attempt === UPDATE_ATTEMPTS_MAX) throw error
         }
       }
-    })
+    }
+    return this.#updates.run(turnKey(namespace, key), [signal, closing], run, asker)
   }
 
   /**
    * Lines up for the turn of an update whose function runs elsewhere; `start` is called when it has come. Whoever asks
    * gives it back with `leaveTurn`, and looks to `closing`.
    */
-  enterTurn(namespace: string, key: string, parent: Turn | null, start: () => void): Turn {
+  enterTurn(
+    namespace: string,
+    key: string,
+    writer: Writer | null,
+    parent: Turn | null,
+    start: () => void,
+  ): Turn {
     this.#checkWritable()
-    return this.#updates.enter(turnKey(namespace, key), parent, start)
+    return this.#updates.enter(turnKey(namespace, key), parent, start, { writer, isConnected: true })
   }
 
   leaveTurn(turn: Turn): void {
@@ -251,8 +264,8 @@ export class Coordinator implements StoreHost {
     return this.#reading(this.#conflicts.entries(), signal)
   }
 
-  /** What was counted, but for the connections, which nobody here knows of. */
-  counted(): Omit<StoreMetrics, 'connections'> {
+  /** What was counted, but for the connections, which nobody here knows of. `mayKnow`: of which namespaces keys are told. */
+  counted(mayKnow: (namespace: string) => boolean): Omit<StoreMetrics, 'connections'> {
     const { writes, deletes, refused, groupOperations, commitMs, queueWaitMs } = this.#counts
     return {
       uptimeMs: performance.now() - this.#openedAtMs,
@@ -262,10 +275,12 @@ export class Coordinator implements StoreHost {
       conflicts: { ...this.publisher.conflicts },
       groupOperations: groupOperations.counts(),
       commitMs: commitMs.counts(),
+      commitWaitMs: this.#committer.commitWaitMs,
       queueWaitMs: queueWaitMs.counts(),
       queue: this.#committer.queue,
       reads: { ...this.#reader.counts },
       events: this.publisher.events.counts,
+      updates: this.#updatesUnderWay(mayKnow),
       backend: this.#backend.metrics?.() ?? null,
     }
   }
@@ -289,6 +304,23 @@ export class Coordinator implements StoreHost {
 
   /** Here anybody may write as anybody. */
   checkWriter(): void {}
+
+  #updatesUnderWay(mayKnow: (namespace: string) => boolean): StoreMetrics['updates'] {
+    const held = this.#updates.held()
+    const atMs = this.#now()
+    const holders: HeldUpdate[] = []
+    for (const { turn, heldMs, waiting } of held) {
+      const [namespace, key] = entryOf(turn.key)
+      if (holders.length === HOLDERS_TOLD || !mayKnow(namespace)) continue
+      holders.push({ namespace, key, ...turn.asker, heldMs, sinceMs: Math.round(atMs - heldMs), waiting })
+    }
+    return {
+      held: held.length,
+      waiting: held.reduce((sum, { waiting }) => sum + waiting, 0),
+      longestMs: held.reduce((longest, { heldMs }) => Math.max(longest, heldMs), 0),
+      holders,
+    }
+  }
 
   #begin(signal: AbortSignal | undefined): void {
     this.checkOpen()
@@ -323,6 +355,11 @@ export class Coordinator implements StoreHost {
 /** No namespace has a slash. */
 function turnKey(namespace: string, key: string): string {
   return `${namespace}/${key}`
+}
+
+function entryOf(turnKeyText: string): readonly [namespace: string, key: string] {
+  const slash = turnKeyText.indexOf('/')
+  return [turnKeyText.slice(0, slash), turnKeyText.slice(slash + 1)]
 }
 
 function storeClosed(): AgentStateError {

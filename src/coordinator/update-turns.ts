@@ -7,6 +7,8 @@
  * functions of other threads `enter` and `leave` hold the turn, and the update around is named.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { performance } from 'node:perf_hooks'
+import type { Writer } from '../api.js'
 import { orAborted } from '../abort.js'
 
 /**
@@ -14,6 +16,22 @@ import { orAborted } from '../abort.js'
  * function would go on for ever.
  */
 export const UPDATE_ATTEMPTS_MAX = 1000
+
+/** Who asks for a turn, for those who wonder who has it. */
+export interface TurnAsker {
+  readonly writer: Writer | null
+  /** The function of the update runs in another thread or process. */
+  readonly isConnected: boolean
+}
+
+const NOBODY: TurnAsker = { writer: null, isConnected: false }
+
+/** A turn that is held, and how many wait for it. */
+export interface HeldTurn {
+  readonly turn: Turn
+  readonly heldMs: number
+  readonly waiting: number
+}
 
 /** One update that has its turn or waits for it. */
 export class Turn {
@@ -24,12 +42,16 @@ export class Turn {
   readonly children = new Set<Turn>()
   /** Called when the turn has come. */
   readonly start: () => void
+  readonly asker: TurnAsker
   state: 'waiting' | 'held' | 'over' = 'waiting'
+  /** By the clock of the turns, once it is held. */
+  heldSinceMs = 0
 
-  constructor(key: string, parent: Turn | null, start: () => void) {
+  constructor(key: string, parent: Turn | null, start: () => void, asker: TurnAsker) {
     this.key = key
     this.parent = parent
     this.start = start
+    this.asker = asker
   }
 }
 
@@ -41,10 +63,26 @@ interface Line {
 export class UpdateTurns {
   readonly #lines = new Map<string, Line>()
   readonly #current = new AsyncLocalStorage<Turn>()
+  readonly #now: () => number
+
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now
+  }
 
   /** Keys of which an update has its turn. */
   get size(): number {
     return this.#lines.size
+  }
+
+  /** The turns that are held: first those for which others wait, and of these and the rest the longest held first. */
+  held(): HeldTurn[] {
+    const nowMs = this.#now()
+    const held = [...this.#lines.values()].map(({ holder, waiting }) => ({
+      turn: holder,
+      heldMs: nowMs - holder.heldSinceMs,
+      waiting: waiting.size,
+    }))
+    return held.sort((a, b) => Number(b.waiting > 0) - Number(a.waiting > 0) || b.heldMs - a.heldMs)
   }
 
   /** Runs `fn` when it is the key's turn. `identity` is the same for the same key only. */
@@ -52,10 +90,11 @@ export class UpdateTurns {
     identity: string,
     signals: readonly (AbortSignal | undefined)[],
     fn: () => Promise<T>,
+    asker: TurnAsker = NOBODY,
   ): Promise<T> {
     let start = (): void => {}
     const turnCame = new Promise<void>((resolve) => (start = resolve))
-    const turn = this.enter(identity, this.#current.getStore() ?? null, start)
+    const turn = this.enter(identity, this.#current.getStore() ?? null, start, asker)
     try {
       if (turn.state === 'waiting') await orAborted(turnCame, ...signals)
       return await this.#current.run(turn, fn)
@@ -65,9 +104,9 @@ export class UpdateTurns {
   }
 
   /** Puts an update in line, and calls `start` when its turn has come, which may be at once. */
-  enter(key: string, parent: Turn | null, start: () => void): Turn {
+  enter(key: string, parent: Turn | null, start: () => void, asker: TurnAsker = NOBODY): Turn {
     const around = goingOn(parent)
-    const turn = new Turn(key, around, start)
+    const turn = new Turn(key, around, start, asker)
     const line = this.#lines.get(key)
     if (line !== undefined && this.#waitsFor(line.holder, around)) {
       throw new TypeError(
@@ -79,7 +118,7 @@ export class UpdateTurns {
     around?.children.add(turn)
     if (line === undefined) {
       this.#lines.set(key, { holder: turn, waiting: new Set() })
-      begin(turn)
+      this.#begin(turn)
     } else {
       line.waiting.add(turn)
     }
@@ -100,7 +139,13 @@ export class UpdateTurns {
     }
     line.waiting.delete(next)
     line.holder = next
-    begin(next)
+    this.#begin(next)
+  }
+
+  #begin(turn: Turn): void {
+    turn.state = 'held'
+    turn.heldSinceMs = this.#now()
+    turn.start()
   }
 
   /** Whether `holder` can't finish before one of the turns that enclose the asker does. */
@@ -128,9 +173,4 @@ function goingOn(turn: Turn | null): Turn | null {
   let around = turn
   while (around?.state === 'over') around = around.parent
   return around
-}
-
-function begin(turn: Turn): void {
-  turn.state = 'held'
-  turn.start()
 }

@@ -200,7 +200,8 @@ export class HostCalls {
     const id = this.#begin(reader)
     this.#try(id, () => {
       this.#context.coordinator.checkOpen()
-      this.#parts.answers.plain(id, this.#context.metrics(), 0)
+      const mayKnow = (namespace: string): boolean => allowsNamespace(this.#rights.bounds, namespace)
+      this.#parts.answers.plain(id, this.#context.metrics(mayKnow), 0)
     })
   }
 
@@ -243,6 +244,7 @@ export class HostCalls {
     const id = this.#begin(reader, 0)
     const namespace = reader.text()
     const key = reader.text()
+    const slot = reader.integer(0, TERMS_SLOTS - 1)
     const token = reader.optionalText()
     const parentId = reader.integer(0, Number.MAX_SAFE_INTEGER)
     this.#try(id, () => {
@@ -250,7 +252,8 @@ export class HostCalls {
       checkWritable(this.#rights.bounds)
       const parent = token === undefined ? null : this.#context.findTurn(token, parentId)
       const { turns, reads } = this.#parts
-      turns.enter(id, namespace, key, parent, () => reads.read({ id, namespace, key }))
+      const { writer } = this.#terms.get(slot)
+      turns.enter(id, namespace, key, writer, parent, () => reads.read({ id, namespace, key }))
     })
   }
 

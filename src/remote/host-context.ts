@@ -16,8 +16,8 @@ export interface Family {
 export interface HostContext {
   readonly coordinator: Coordinator
   readonly bus: EventBus
-  /** What the whole store has counted. */
-  metrics(): StoreMetrics
+  /** What the whole store has counted. `mayKnow`: of which namespaces keys are told. */
+  metrics(mayKnow: (namespace: string) => boolean): StoreMetrics
   /** An update of any connection of this store, named by the connection's token and its own id of the update. */
   findTurn(token: string, id: number): Turn | null
   /** Serves a port that was made through a connection. Throws if there are too many already. */

@@ -2,6 +2,7 @@
  * HostTurns owns the turns that the updates of one connection hold or wait for. The functions run on the other side; here
  * is who comes when, so that nested updates that wait for each other are found whatever threads they run in.
  */
+import type { Writer } from '../api.js'
 import type { Coordinator } from '../coordinator/coordinator.js'
 import type { Turn } from '../coordinator/update-turns.js'
 import { stateError } from '../errors.js'
@@ -23,7 +24,14 @@ export class HostTurns {
   }
 
   /** `came` is called when it is this update's turn. */
-  enter(id: number, namespace: string, key: string, parent: Turn | null, came: () => void): void {
+  enter(
+    id: number,
+    namespace: string,
+    key: string,
+    writer: Writer | null,
+    parent: Turn | null,
+    came: () => void,
+  ): void {
     // Callers wait at the bound on their side, except with updates inside updates: those who hold a turn must come through.
     const max = this.#coordinator.limits.connectionOperationsMax * 2
     if (this.#turns.size >= max) {
@@ -34,7 +42,7 @@ export class HostTurns {
     const start = (): void => {
       if (this.#turns.has(id)) came()
     }
-    const turn = this.#coordinator.enterTurn(namespace, key, parent, start)
+    const turn = this.#coordinator.enterTurn(namespace, key, writer, parent, start)
     this.#turns.set(id, turn)
     if (turn.state === 'held') came()
   }

@@ -28,7 +28,7 @@ export class PortHost {
     this.#context = {
       coordinator,
       bus,
-      metrics: () => this.metrics(),
+      metrics: (mayKnow) => this.metrics(mayKnow),
       findTurn: (token, id) => this.#connections.get(token)?.turns.find(id) ?? null,
       adopt: (port, token, bounds, family) => this.#adopt(port, token, bounds, family),
     }
@@ -48,8 +48,8 @@ export class PortHost {
     return sum
   }
 
-  metrics(): StoreMetrics {
-    return { ...this.#coordinator.counted(), connections: this.#connections.size }
+  metrics(mayKnow: (namespace: string) => boolean = () => true): StoreMetrics {
+    return { ...this.#coordinator.counted(mayKnow), connections: this.#connections.size }
   }
 
   createPort(asked: PortBounds | undefined): MessagePort {

@@ -37,6 +37,7 @@ export class RemoteCoordinator implements StoreHost {
   readonly #connection: ClientConnection
   readonly #terms = new ClientTerms()
   readonly #turns: ClientTurns
+  #metrics: Promise<StoreMetrics> | null = null
 
   constructor(connection: ClientConnection) {
     this.limits = connection.greeting.limits
@@ -115,8 +116,14 @@ export class RemoteCoordinator implements StoreHost {
     return this.#ask(signal, CALL.CONFLICTS)
   }
 
+  /** Whoever asks how the store is must not wait behind what hangs in it: this takes no credit, one at a time. */
   metrics(): Promise<StoreMetrics> {
-    return this.#ask(undefined, CALL.METRICS)
+    const write = (id: number): void => this.#connection.post(CALL.METRICS, id)
+    const asked = { operations: 0, bytes: 0, kind: 'other' as const, write }
+    this.#metrics ??= this.#connection.ask<StoreMetrics>(asked, undefined).finally(() => {
+      this.#metrics = null
+    })
+    return this.#metrics
   }
 
   flush(signal: AbortSignal | undefined): Promise<void> {
@@ -140,7 +147,8 @@ export class RemoteCoordinator implements StoreHost {
     try {
       const write = (sentAs: number): void => {
         id = sentAs
-        this.#connection.post(CALL.UPDATE, id, namespace, key, around?.token, around?.id ?? 0)
+        const slot = this.#terms.slot(step.terms, this.#connection.batch)
+        this.#connection.post(CALL.UPDATE, id, namespace, key, slot, around?.token, around?.id ?? 0)
       }
       const asked = { operations: 0, bytes: 0, kind: 'turn' as const, write }
       const found = await this.#connection.ask<FoundEntry | null>(asked, signal)

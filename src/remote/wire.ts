@@ -7,7 +7,7 @@
  *   HELLO id · CREATE id ns · REMOVE id ns · EXISTS id ns · FLUSH id · READ id ns key · HEAD id ns key
  *   CHANGE id ns terms single count, then per operation: isWrite key size ifRevision seen (and the value's bytes)
  *   LIST id ns prefix after limit reverse · NAMESPACES id prefix after limit reverse
- *   UPDATE id ns key token parent: asks for a turn; answered as READ when it has come
+ *   UPDATE id ns key terms token parent: asks for a turn; answered as READ when it has come
  *   WATCH id ns prefix afterRevision initial: answered by WATCH_ITEM until WATCH_END
  *   METRICS id · CONFLICTS id · CLOSE id flush
  * and those without an answer
@@ -28,7 +28,7 @@
 import type { ConflictRule } from '../api.js'
 import type { Limits } from '../limits.js'
 
-export const PROTOCOL = 2
+export const PROTOCOL = 3
 
 /** The two methods that comlink carries. */
 export const HOST_METHOD = 'calls'

@@ -111,6 +111,7 @@ export class SharedHost implements StoreHost {
     // What the caller's own function throws says nothing of the owner, whatever its code is.
     const thrown = new Set<unknown>()
     const guarded: UpdateStep = {
+      terms: step.terms,
       decide: async (found) => {
         try {
           return await step.decide(found)

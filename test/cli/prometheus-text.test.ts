@@ -17,10 +17,13 @@ async function textOf(backendFill: number | null): Promise<string[]> {
           journalBytes: 100,
           appendMs: metrics.commitMs,
           syncMs: metrics.commitMs,
+          recentSyncMs: metrics.commitMs,
+          noRoomMs: 0,
           backlogKeys: 1,
           backlogBytes: 2,
           backlogFill: backendFill,
           stuckKeys: 3,
+          materializingMs: 0,
           materialized: 4,
         }
   return prometheusText({ ...metrics, backend }).split('\n')

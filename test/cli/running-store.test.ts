@@ -1,5 +1,5 @@
 /** `conflicts` and `info`, of a root that somebody has open, and of one that nobody has. */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Store } from 'agent-state'
 import { cli, closedRoot, lines, ownedRoot, ownedStore, temporaryRoot } from './support/run-cli.js'
 
@@ -54,5 +54,32 @@ describe('info', () => {
     store.events.iterate('change')
     for (let round = 0; round < 4; round++) await session.write('k', String(round))
     expect((await cli(['info', '--root', root])).output).toMatch(/3 events were dropped/)
+  })
+
+  test('names the key that an update keeps from others, and who does', async () => {
+    const root = temporaryRoot()
+    const store = await ownedStore(root)
+    const session = await store.init('n', { writer: { writerId: 'ann' } })
+    let end = (): void => {}
+    const begun = new Promise<void>((resolve) => {
+      const ending = new Promise<string>((ended) => (end = () => ended('1')))
+      void session.update('plan', () => {
+        resolve()
+        return ending
+      })
+    })
+    await begun
+    const waiting = session.update('plan', (value) => `${value}!`)
+    const usual = performance.now.bind(performance)
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => usual() + 600_000)
+    onTestFinished(() => clock.mockRestore())
+    const { output } = await cli(['info', '--root', root])
+    expect(output).toMatch(
+      /an update by 'ann' holds 'plan' in namespace 'n' for 10 min, since .*: 1 other waits/,
+    )
+    const text = (await cli(['info', '--metrics', '--root', root])).output
+    expect(text).toMatch(/^agent_state_update_held_seconds 6\d\d\./m)
+    end()
+    await waiting
   })
 })

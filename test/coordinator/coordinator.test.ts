@@ -6,7 +6,7 @@ import { stateError } from '../../src/errors.js'
 import { EventBus } from '../../src/event-bus.js'
 import { DEFAULT_LIMITS } from '../../src/limits.js'
 import type { UpdateStep } from '../../src/store-host.js'
-import { coordinate, QuestionedBackend, settle, type Coordinated } from './coordinated.js'
+import { coordinate, QuestionedBackend, settle, type Coordinated, TERMS } from './coordinated.js'
 
 const FAILED = stateError('STORE_FAILED', 'the sync failed', {})
 
@@ -49,6 +49,7 @@ describe('updates', () => {
   /** An update that appends, or whatever `decide` says. */
   function step(made: Coordinated, key: string, decide: UpdateStep['decide']): UpdateStep {
     return {
+      terms: TERMS,
       decide,
       submit: async (value, found) => {
         const ifRevision = found === null ? null : found.head.revision

@@ -38,6 +38,37 @@ describe('turns', () => {
     expect(turns.size).toBe(0)
   })
 
+  test('say who has held which key for how long, and how many wait; who keeps others waiting comes first', async () => {
+    let nowMs = 100
+    const turns = new UpdateTurns(() => nowMs)
+    const asker = { writer: { writerId: 'ann' }, isConnected: true }
+    const first = turns.enter('k', null, () => {}, asker)
+    const second = turns.enter('k', null, () => {})
+    nowMs = 150
+    const other = turns.enter('l', null, () => {})
+    const waiting = turns.enter('l', null, () => {})
+    nowMs = 1100
+    expect(turns.held()).toEqual([
+      { turn: first, heldMs: 1000, waiting: 1 },
+      { turn: other, heldMs: 950, waiting: 1 },
+    ])
+    turns.leave(second)
+    expect(turns.held().map(({ turn }) => turn)).toEqual([other, first])
+    turns.leave(waiting)
+    expect(turns.held().map(({ turn }) => turn)).toEqual([first, other])
+    expect(first.asker).toEqual(asker)
+    const third = turns.enter('k', null, () => {})
+    turns.leave(first)
+    nowMs = 1200
+    // The next one has had its turn since it came.
+    expect(turns.held()).toEqual([
+      { turn: other, heldMs: 1050, waiting: 0 },
+      { turn: third, heldMs: 100, waiting: 0 },
+    ])
+    for (const turn of [third, other]) turns.leave(turn)
+    expect(turns.held()).toEqual([])
+  })
+
   test('one that is given up leaves its place in the line, and those behind it go on', async () => {
     const turns = new UpdateTurns()
     const controller = new AbortController()

@@ -218,7 +218,7 @@ describe('a hostile batch', () => {
     'a port that is none': () => [[CALL.PORT, 'token', null, false, ...NOBODY], null, [], [{}]],
     'a port that is missing': () => [[CALL.PORT, 'token', null, false, ...NOBODY]],
     'items taken without a number': () => [[CALL.WATCH_TAKEN, 1, NaN]],
-    'a parent that is no number': () => [[CALL.UPDATE, 1, 'n', 'k', 'token', 'parent']],
+    'a parent that is no number': () => [[CALL.UPDATE, 1, 'n', 'k', 0, 'token', 'parent']],
   }
   for (const [name, make] of Object.entries(malformed)) {
     test(`with ${name} gets an error and harms nothing`, async () => {
@@ -310,6 +310,7 @@ describe('a hostile batch', () => {
         ++id,
         'n',
         key,
+        0,
         undefined,
         0,
       )
@@ -402,7 +403,7 @@ describe('a hostile batch', () => {
       ids.flatMap((id) => [CALL.ABORT, id, CALL.TURN_OVER, id, CALL.WATCH_STOP, id, CALL.WATCH_TAKEN, id, 1]),
     )
     // An update inside one that it can't name waits as any other.
-    await raw.calls([CALL.UPDATE, 1, 'n', 'k', 'not the token', 1])
+    await raw.calls([...TERMS, CALL.UPDATE, 1, 'n', 'k', 0, 'not the token', 1])
     expect(ports.counts).toMatchObject({ turns: 2, watches: 1 })
     release()
     expect(await updating).toMatchObject({ key: 'k' })

@@ -31,6 +31,29 @@ describe('updates through several connections', () => {
     await until(() => host.coordinator.turnsHeld === 0)
   })
 
+  test('are known by key and writer while they have their turn, to whom may know of the namespace', async () => {
+    const host = await hosted()
+    const [one] = await sessions(host, 1)
+    const elsewhere = await host.connect({ namespaces: ['other'] })
+    const [begun, ending] = [deferred(), deferred<string>()]
+    const update = one!.update('k', () => {
+      begun.resolve()
+      return ending.promise
+    })
+    await begun.promise
+    const waiting = one!.update('k', increment)
+    await until(() => host.ports.counts.turns === 2)
+    const known = { namespace: 'n', key: 'k', writer: { writerId: 'w0' }, isConnected: true, waiting: 1 }
+    for (const store of [host.store, await host.connect()]) {
+      expect((await store.metrics()).updates).toMatchObject({ held: 1, waiting: 1, holders: [known] })
+    }
+    expect((await elsewhere.metrics()).updates).toMatchObject({ held: 1, waiting: 1, holders: [] })
+    ending.resolve('1')
+    await Promise.all([update, waiting])
+    await until(() => host.coordinator.turnsHeld === 0)
+    expect((await elsewhere.metrics()).updates).toEqual({ held: 0, waiting: 0, longestMs: 0, holders: [] })
+  })
+
   test('that wait for each other across connections: one gets a TypeError, the other succeeds', async () => {
     const host = await hosted()
     const [one, two] = await sessions(host, 2)

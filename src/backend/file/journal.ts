@@ -10,6 +10,8 @@
  */
 import { performance } from 'node:perf_hooks'
 import { Histogram } from '../../histogram.js'
+import type { BackendMetrics } from '../../metrics.js'
+import { RecentHistogram } from '../../recent-histogram.js'
 import type { CheckpointFile } from './checkpoint.js'
 import { errorCode, systemError, type FileSystem } from './file-system.js'
 import type { FrameEncoder } from './frame-encoder.js'
@@ -88,8 +90,9 @@ export class Journal {
   #recycling: Promise<void> = Promise.resolve()
   #lastAppendAt = 0
   /** Milliseconds that the frames' writes and syncs took. */
-  readonly appendMs = new Histogram(0.01)
-  readonly syncMs = new Histogram(0.01)
+  readonly #appendMs = new Histogram(0.01)
+  readonly #syncMs = new Histogram(0.01)
+  readonly #recentSyncMs = new RecentHistogram(0.01)
 
   /** `next.segment` is the first id that may be used; `next.offset` is not looked at. */
   constructor(options: JournalOptions, next: JournalPosition, spares: readonly Spare[]) {
@@ -98,6 +101,17 @@ export class Journal {
     this.#nextId = next.segment
     this.#next = next
     this.#spares.push(...spares)
+  }
+
+  /** What it tells of itself. */
+  counts(): Pick<BackendMetrics, 'journalBytes' | 'appendMs' | 'syncMs' | 'recentSyncMs' | 'backlogBytes'> {
+    return {
+      journalBytes: this.#appended,
+      appendMs: this.#appendMs.counts(),
+      syncMs: this.#syncMs.counts(),
+      recentSyncMs: this.#recentSyncMs.counts(performance.now()),
+      backlogBytes: this.backlogBytes,
+    }
   }
 
   /** Opens the first segment. Returns the system's code if there is no room for it. */
@@ -126,11 +140,6 @@ export class Journal {
     const oldest = this.#segments.find((segment) => segment.holders > 0)
     if (oldest === undefined) return 0
     return this.#appended - Math.max(this.#drained, oldest.appendedBefore)
-  }
-
-  /** Bytes appended since it was opened. */
-  get appendedBytes(): number {
-    return this.#appended
   }
 
   get hasSpare(): boolean {
@@ -214,8 +223,9 @@ export class Journal {
     }
     this.#appended += bytes.length
     this.#lastAppendAt = performance.now()
-    this.appendMs.record(writtenMs - beginMs)
-    this.syncMs.record(this.#lastAppendAt - writtenMs)
+    this.#appendMs.record(writtenMs - beginMs)
+    this.#syncMs.record(this.#lastAppendAt - writtenMs)
+    this.#recentSyncMs.record(this.#lastAppendAt - writtenMs, this.#lastAppendAt)
     onDurable({ segment, offset })
   }
 

@@ -58,7 +58,8 @@ interface Taken {
 export class Materializer {
   readonly #options: MaterializerOptions
   readonly #waiters = new TreeWaiters()
-  #running = 0
+  /** When the tasks that run were begun, oldest first. */
+  readonly #running = new Map<NamespaceBacklog, number>()
   #timer: NodeJS.Timeout | null = null
   #timerAtMs = Infinity
   /** Operations brought into the tree. */
@@ -83,6 +84,12 @@ export class Materializer {
     return this.#materialized
   }
 
+  /** Milliseconds for which the longest task has been running; 0: none is. */
+  get runningMs(): number {
+    const [beginMs] = this.#running.values()
+    return beginMs === undefined ? 0 : performance.now() - beginMs
+  }
+
   /** Starts what is due. */
   kick(): void {
     if (this.#stopped) return
@@ -91,7 +98,7 @@ export class Materializer {
     let nextAtMs = Infinity
     let onlyStuck = true
     for (const namespace of backlog) {
-      if (this.#running >= workers) return
+      if (this.#running.size >= workers) return
       if (namespace.isBusy) continue
       const dueAtMs = this.#dueAtMs(namespace, now)
       if (dueAtMs <= now) {
@@ -153,7 +160,7 @@ export class Materializer {
   async stop(): Promise<void> {
     this.#stopped = true
     if (this.#timer !== null) clearTimeout(this.#timer)
-    if (this.#running > 0) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve))
+    if (this.#running.size > 0) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve))
     this.#waiters.rejectAll(stopped())
   }
 
@@ -189,7 +196,7 @@ export class Materializer {
     const { backlog, runner, context } = this.#options
     const taken = this.#take(namespace)
     namespace.isBusy = true
-    this.#running++
+    this.#running.set(namespace, performance.now())
     const held = hold(taken)
     const running = runner.run({
       kind: 'materialize',
@@ -201,11 +208,11 @@ export class Materializer {
     const answer = await running.catch((error: unknown) => failedWhole(taken, error))
     this.#finish(namespace, taken, answer)
     for (const segment of held) segment.holders--
-    this.#running--
+    this.#running.delete(namespace)
     backlog.ended(namespace)
     this.#options.onProgress()
     this.kick()
-    if (this.#running === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve()
+    if (this.#running.size === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve()
   }
 
   /**

@@ -270,15 +270,13 @@ export class OpenRoot {
   }
 
   metrics(): BackendMetrics {
-    const journal = this.#journal
     return {
-      journalBytes: journal.appendedBytes,
-      appendMs: journal.appendMs.counts(),
-      syncMs: journal.syncMs.counts(),
+      ...this.#journal.counts(),
+      noRoomMs: this.#space.fullMs,
       backlogKeys: this.#backlog.count,
-      backlogBytes: journal.backlogBytes,
       backlogFill: this.#fill,
       stuckKeys: this.#backlog.stuckCount,
+      materializingMs: this.materializer.runningMs,
       materialized: this.materializer.materializedCount,
     }
   }

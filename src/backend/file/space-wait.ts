@@ -5,12 +5,16 @@
 import { performance } from 'node:perf_hooks'
 
 const LOOK_AGAIN_MS = 100
+/** Room that is made later is found by the next write only. */
+const KNOWN_FOR_MS = 60_000
 
 export class SpaceWait {
   readonly #waitMs: number
   readonly #tryAgain: () => Promise<string | null>
   /** Since when the disk is full; null: it is not, as far as is known. */
   #fullSinceMs: number | null = null
+  /** When room was last looked for in vain. */
+  #lookedAtMs = 0
   #waiting: Promise<void> | null = null
   #stopped = false
 
@@ -19,14 +23,23 @@ export class SpaceWait {
     this.#tryAgain = tryAgain
   }
 
-  /** There is room again. */
+  /** Room was looked for; null: and found. */
   note(failure: string | null): void {
     if (failure === null) this.#fullSinceMs = null
+    else this.#lookedAtMs = performance.now()
   }
 
   /** A write found no room. */
   noteFull(): void {
-    this.#fullSinceMs ??= performance.now()
+    this.#lookedAtMs = performance.now()
+    this.#fullSinceMs ??= this.#lookedAtMs
+  }
+
+  /** Milliseconds for which the disk has been full; 0: it is not, or nobody has looked for a minute. */
+  get fullMs(): number {
+    const nowMs = performance.now()
+    if (this.#fullSinceMs === null || nowMs >= this.#lookedAtMs + KNOWN_FOR_MS) return 0
+    return nowMs - this.#fullSinceMs
   }
 
   /** Null: nothing to wait for, or waited for long enough. */

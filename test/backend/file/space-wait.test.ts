@@ -93,4 +93,23 @@ describe('SpaceWait', () => {
     space.noteFull()
     expect(space.wait()).toBeNull()
   })
+
+  test('tells for how long there has been no room, until some is found or nobody has looked for a minute', () => {
+    const { space } = given()
+    expect(space.fullMs).toBe(0)
+    space.note('ENOSPC')
+    expect(space.fullMs).toBe(0)
+    space.noteFull()
+    clock.nowMs += 59_000
+    expect(space.fullMs).toBe(59_000)
+    space.note('ENOSPC')
+    clock.nowMs += 59_000
+    expect(space.fullMs).toBe(118_000)
+    clock.nowMs += 1000
+    expect(space.fullMs).toBe(0)
+    space.noteFull()
+    expect(space.fullMs).toBe(119_000)
+    space.note(null)
+    expect(space.fullMs).toBe(0)
+  })
 })
