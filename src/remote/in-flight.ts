@@ -37,10 +37,13 @@ export class InFlight {
     return this.#calls.entries().map(({ id }) => id)
   }
 
-  /** One call may be larger than the bounds, if it is alone. */
+  /**
+   * One call may be larger than the bounds, if it is alone. There is room for one more than callers take, for the question
+   * how the store is, which waits for no credit.
+   */
   begin(id: number, operations: number, bytes: number): void {
     const { connectionOperationsMax, connectionBytesMax } = this.#limits
-    const tooMany = this.#operations > 0 && this.#operations + operations > connectionOperationsMax
+    const tooMany = this.#operations > 0 && this.#operations + operations > connectionOperationsMax + 1
     const tooMuch = this.#bytes > 0 && this.#bytes + bytes > connectionBytesMax
     if ((tooMany && operations > 0) || (tooMuch && bytes > 0)) {
       throw new TooMuchInFlight('the connection has more under way than its credits allow')
