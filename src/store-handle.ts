@@ -19,7 +19,7 @@ import type {
 import { orAborted } from './abort.js'
 import { wallClockMs } from './clock.js'
 import { stateError } from './errors.js'
-import { CLOSED, healthOf, type Health } from './health.js'
+import { CLOSED, healthOf, noAnswer, type Health } from './health.js'
 import { thrownText } from './messages.js'
 import type { StoreMetrics } from './metrics.js'
 import { validateNamespace } from './namespace.js'
@@ -33,6 +33,9 @@ import {
 } from './options.js'
 import { SessionHandle } from './session.js'
 import type { StoreHost } from './store-host.js'
+
+/** What is counted is told at once, unless whoever counts is blocked; that is worth telling too. */
+const ANSWER_MS = 3000
 
 export interface CloseSettings {
   readonly flush: boolean
@@ -123,7 +126,8 @@ export class StoreHandle implements Store {
   async health(): Promise<Health> {
     const { state } = this
     if (state === 'closed') return CLOSED
-    return healthOf(state, await this.#parts.metrics())
+    const metrics = await within(ANSWER_MS, this.#parts.metrics())
+    return metrics === null ? noAnswer(state, ANSWER_MS) : healthOf(state, metrics)
   }
 
   async flush(options?: Wait): Promise<void> {
@@ -162,6 +166,19 @@ export class StoreHandle implements Store {
     this.#host.checkWriter(defaults.writer)
     const context = { host: this.#host, namespace, root: this.#parts.root, now: wallClockMs }
     return { session: new SessionHandle(context, defaults), signal: defaults.signal }
+  }
+}
+
+/** What the promise gives, or null if that takes too long. */
+async function within<T>(ms: number, promise: Promise<T>): Promise<T | null> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), ms)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

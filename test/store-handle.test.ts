@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Events } from '../src/api.js'
 import { deferred, failureOf, refusal } from '../src/contract/observe.js'
 import { BASE_DEFAULTS } from '../src/options.js'
-import { StoreHandle, type CloseSettings } from '../src/store-handle.js'
+import { StoreHandle, type CloseSettings, type StoreParts } from '../src/store-handle.js'
 import type { StoreHost } from '../src/store-host.js'
 
 const emitted: string[] = []
@@ -12,16 +12,19 @@ beforeEach(() => {
 })
 afterEach(() => void vi.restoreAllMocks())
 
-function given(close: (settings: CloseSettings) => Promise<boolean>) {
+function given(
+  close: (settings: CloseSettings) => Promise<boolean>,
+  metrics: StoreParts['metrics'] = () => Promise.reject(new Error('nothing is counted here')),
+) {
   const closes: CloseSettings[] = []
   const parts = {
-    host: {} as StoreHost,
+    host: { state: 'open' } as StoreHost,
     events: {} as Events,
     root: '/root',
     createPort: () => {
       throw new Error('no ports here')
     },
-    metrics: () => Promise.reject(new Error('nothing is counted here')),
+    metrics,
     close: (settings: CloseSettings) => {
       closes.push(settings)
       return close(settings)
@@ -88,5 +91,27 @@ describe('closing a store', () => {
       'the progress callback of close() failed: in the callback',
       'the progress callback of close() failed: what was thrown has no text',
     ])
+  })
+})
+
+describe('the health of a store', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }))
+  afterEach(() => void vi.useRealTimers())
+
+  test('that gives no answer is not waited for for ever: that it gives none is what is wrong (I11)', async () => {
+    const { store } = given(
+      async () => true,
+      () => new Promise(() => {}),
+    )
+    const asked = store.health()
+    await vi.advanceTimersByTimeAsync(3000)
+    const problem = 'the store gave no answer for 3 s: its thread or process is blocked, or stopped'
+    expect(await asked).toEqual({ status: 'degraded', problems: [problem] })
+  })
+
+  test('that can not be asked is an error, and leaves no timer behind', async () => {
+    const { store } = given(async () => true)
+    expect(await failureOf(() => store.health())).toMatchObject({ message: 'nothing is counted here' })
+    expect(vi.getTimerCount()).toBe(0)
   })
 })
