@@ -7,6 +7,8 @@ export interface ClosedLoop {
   readonly seconds: number
   /** No more operations than this. Default: no bound. */
   readonly operationsMax?: number
+  /** No operation starts when it is aborted; the result is of what was done until then. */
+  readonly signal?: AbortSignal
   /** `index` counts the operations of all callers. */
   readonly operation: (caller: number, index: number) => unknown
   /** Called after every acknowledged operation. */
@@ -21,14 +23,14 @@ export interface ClosedLoopResult {
 }
 
 export async function closedLoop(loop: ClosedLoop): Promise<ClosedLoopResult> {
-  const { operation, onAcknowledged, operationsMax = Infinity } = loop
+  const { operation, onAcknowledged, signal, operationsMax = Infinity } = loop
   const times = latencies()
   let operations = 0
   const begin = performance.now()
   const deadline = begin + loop.seconds * 1000
   const call = async (caller: number): Promise<void> => {
     let start = performance.now()
-    while (start < deadline && operations < operationsMax) {
+    while (start < deadline && operations < operationsMax && signal?.aborted !== true) {
       await operation(caller, operations++)
       const end = performance.now()
       times.record(end - start)

@@ -19,7 +19,9 @@ export async function verifyKilled(
   killAfterMs: number,
   signal: AbortSignal,
 ): Promise<KilledReport> {
+  signal.throwIfAborted()
   const writes = parse(await runKilled(root, killAfterMs, signal))
+  signal.throwIfAborted()
   const store = await openStore({ root })
   try {
     const session = await store.resume('killed')
@@ -38,16 +40,16 @@ function runKilled(root: string, killAfterMs: number, signal: AbortSignal): Prom
   return new Promise((resolve, reject) => {
     let output = ''
     let errors = ''
-    const child = spawn(process.execPath, [WRITER, root], {
-      signal,
-      killSignal: 'SIGKILL',
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    const child = spawn(process.execPath, [WRITER, root], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const kill = (): void => void child.kill('SIGKILL')
+    signal.addEventListener('abort', kill, { once: true })
     child.stdout.setEncoding('latin1').on('data', (text: string) => (output += text))
-    child.stdout.once('data', () => setTimeout(() => child.kill('SIGKILL'), killAfterMs))
+    child.stdout.once('data', () => setTimeout(kill, killAfterMs))
     child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
     child.once('error', reject)
+    // Not before: what is measured is removed when this fails, and nobody may write there any more.
     child.once('close', (code, killedBy) => {
+      signal.removeEventListener('abort', kill)
       if (killedBy === 'SIGKILL') resolve(output)
       else reject(new Error(`the process that was to be killed ended with ${code ?? killedBy}: ${errors}`))
     })

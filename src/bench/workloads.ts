@@ -59,25 +59,47 @@ export interface Measured {
 type Acknowledged = Map<string, { readonly revision: number; readonly index: number }>
 
 /** Writes, waits for the files, reopens, compares everything, and reads. */
-export async function measureWorkload(root: string, workload: Workload, seconds: number): Promise<Measured> {
+export async function measureWorkload(
+  root: string,
+  workload: Workload,
+  seconds: number,
+  signal: AbortSignal,
+): Promise<Measured> {
   const contents = incompressibleContents(workload.valueBytes)
   const acknowledged: Acknowledged = new Map()
-  const store = await openStore({ root })
-  const writes = await write(store, workload, { seconds, contents, acknowledged })
-  await store.close()
-
-  const again = await openStore({ root })
-  try {
-    const verified = await verify(again, acknowledged, contents)
-    const reads = await read(again, [...acknowledged.keys()].slice(0, READ_KEYS_MAX), workload, seconds)
+  const writes = await withStore(root, signal, (store) =>
+    write(store, workload, { seconds, signal, contents, acknowledged }),
+  )
+  return withStore(root, signal, async (store) => {
+    const verified = await verify(store, acknowledged, contents, signal)
+    const places = [...acknowledged.keys()].slice(0, READ_KEYS_MAX)
+    const reads = await read(store, places, workload, { seconds, signal })
     return { rows: [writes, reads], verified }
+  })
+}
+
+/** Closed whatever happens: what was written is removed, and no thread is left. */
+async function withStore<T>(
+  root: string,
+  signal: AbortSignal,
+  use: (store: Store) => Promise<T>,
+): Promise<T> {
+  const store = await openStore({ root, signal })
+  try {
+    const result = await use(store)
+    signal.throwIfAborted()
+    return result
   } finally {
-    await again.close()
+    await store.close({ flush: !signal.aborted })
   }
 }
 
-interface Writing {
+interface Measuring {
   readonly seconds: number
+  readonly signal: AbortSignal
+}
+
+interface Writing extends Measuring {
   readonly contents: Contents
   readonly acknowledged: Acknowledged
 }
@@ -85,13 +107,13 @@ interface Writing {
 async function write(
   store: Store,
   workload: Workload,
-  { seconds, contents, acknowledged }: Writing,
+  { seconds, signal, contents, acknowledged }: Writing,
 ): Promise<Row> {
   const { callers, keys } = workload
   const sessions = await sessionsOf(store, callers)
   const loop = (limits: { readonly seconds: number; readonly operationsMax: number }, prefix: string) =>
     closedLoop({
-      ...{ callers, ...limits },
+      ...{ callers, signal, ...limits },
       operation: async (caller, index) => {
         const key = `${prefix}${keys === 'distinct' ? index : index % HOT_KEYS}`
         const session = sessions[caller]!
@@ -102,10 +124,10 @@ async function write(
       },
     })
   await loop({ seconds: seconds / 5, operationsMax: BURST_MAX / 20 }, 'warm')
-  await store.flush()
+  await store.flush({ signal })
   const begin = performance.now()
   const written = await loop({ seconds, operationsMax: keys === 'distinct' ? BURST_MAX : Infinity }, 'key')
-  await store.flush()
+  await store.flush({ signal })
   const withFiles = (performance.now() - begin) / 1000
   return { ...rowOf(workload, workload.name, written), perSecondWithFiles: written.operations / withFiles }
 }
@@ -119,12 +141,18 @@ async function sessionsOf(store: Store, callers: number): Promise<Session[]> {
   )
 }
 
-async function verify(store: Store, acknowledged: Acknowledged, contents: Contents): Promise<Verified> {
+async function verify(
+  store: Store,
+  acknowledged: Acknowledged,
+  contents: Contents,
+  signal: AbortSignal,
+): Promise<Verified> {
   const wrong: string[] = []
   const places = [...acknowledged]
   const namespaces = await namespacesOf(store)
   await closedLoop({
     callers: 64,
+    signal,
     seconds: Infinity,
     operationsMax: places.length,
     operation: async (_, index) => {
@@ -151,14 +179,14 @@ async function read(
   store: Store,
   places: readonly string[],
   workload: Workload,
-  seconds: number,
+  { seconds, signal }: Measuring,
 ): Promise<Row> {
   const namespaces = await namespacesOf(store)
   const { callers } = workload
   const operation = (_: number, index: number): unknown =>
     readPlace(namespaces, places[index % places.length]!)
-  await closedLoop({ callers, seconds: seconds / 5, operation })
-  const reads = await closedLoop({ callers, seconds: seconds / 2, operation })
+  await closedLoop({ callers, signal, seconds: seconds / 5, operation })
+  const reads = await closedLoop({ callers, signal, seconds: seconds / 2, operation })
   return rowOf(workload, workload.name.replace('write', 'read'), reads)
 }
 

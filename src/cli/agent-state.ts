@@ -4,7 +4,8 @@ import { Command, CommanderError } from 'commander'
 import { benchCommand } from './bench-command.js'
 import { completionCommand } from './completion-command.js'
 import { conflictsCommand } from './conflicts-command.js'
-import { describeError, formatError } from './describe-error.js'
+import { CliError } from './cli-error.js'
+import { describeError, errorToJson, formatError } from './describe-error.js'
 import { ExitCode } from './exit-code.js'
 import { exportCommand } from './export-command.js'
 import { getCommand } from './get-command.js'
@@ -32,11 +33,12 @@ function main(): void {
     .showSuggestionAfterError()
     .addHelpText('after', HELP)
     .exitOverride()
+    .configureOutput({ outputError: (text, write) => (isJsonWanted() ? undefined : write(text)) })
   for (const command of commands(program)) program.addCommand(command.copyInheritedSettings(program))
   program.parseAsync().then(
     () => {},
     (error: unknown) => {
-      process.exitCode = exitCodeOf(error)
+      process.exitCode = exitCodeOf(program, error)
     },
   )
 }
@@ -57,9 +59,27 @@ function commands(program: Command): Command[] {
   ]
 }
 
-/** Commander has printed its own errors; asking for help is none. */
-function exitCodeOf(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage
+/** Of words that could not be read as a command. */
+function isJsonWanted(): boolean {
+  const words = process.argv.slice(2)
+  const end = words.indexOf('--')
+  return words.slice(0, end < 0 ? words.length : end).includes('--json')
+}
+
+/** Commander has printed its own errors, but not as JSON; asking for help is none. */
+function exitCodeOf(program: Command, error: unknown): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return ExitCode.ok
+    // Without a command, the help is printed.
+    if (isJsonWanted() && error.code !== 'commander.help') {
+      const message = error.message.replace(/^error: /, '').replaceAll('\n', ' ')
+      const names = program.commands.map((command) => command.name())
+      const command = process.argv.slice(2).find((word) => names.includes(word)) ?? ''
+      const described = describeError(new CliError('USAGE', ExitCode.usage, message))
+      process.stderr.write(`${JSON.stringify(errorToJson(command, described))}\n`)
+    }
+    return ExitCode.usage
+  }
   const described = describeError(error)
   process.stderr.write(`${formatError('', described)}\n`)
   return described.exitCode

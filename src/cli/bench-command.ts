@@ -1,13 +1,12 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { bench, BenchInputError } from '../bench/bench.js'
-import { formatBench } from '../bench/format-bench.js'
+import { CliError } from './cli-error.js'
 import { ExitCode } from './exit-code.js'
-import { progressBar, statusLine } from './status-line.js'
+import { formatBench } from './format-bench.js'
+import { runs, type CommandContext } from './run-command.js'
 
 interface Options {
-  readonly root: string
   readonly seconds: number
-  readonly json?: true
 }
 
 const HELP = `
@@ -22,11 +21,11 @@ interrupted by ctrl-c.`
 export function benchCommand(): Command {
   return new Command('bench')
     .description('measure this library on your own disk, and verify that what it acknowledged is there')
-    .requiredOption('--root <dir>', 'a folder on the disk to measure')
+    .option('--root <dir>', 'a folder on the disk to measure; has to be given')
     .option('--seconds <s>', 'length of each workload', positive, 1)
-    .option('--json', 'print the whole report as JSON')
+    .option('--json', 'print the whole report as one JSON object')
     .addHelpText('after', HELP)
-    .action(run)
+    .action(runs<[], Options>(run))
 }
 
 function positive(text: string): number {
@@ -35,31 +34,18 @@ function positive(text: string): number {
   throw new InvalidArgumentError('Must be a number above 0.')
 }
 
-async function run({ root, seconds, json }: Options): Promise<void> {
-  const status = statusLine(process.stderr)
-  const abort = new AbortController()
-  const interrupt = (): void => abort.abort()
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
-  try {
-    const report = await bench({
-      ...{ root, seconds, signal: abort.signal },
-      onProgress: (done, total, what) => status.update(`${progressBar(done, total)} ${what}`),
-    })
-    status.end()
-    process.stdout.write(json === true ? `${JSON.stringify(report)}\n` : formatBench(report))
-    process.exitCode = report.ok ? ExitCode.ok : ExitCode.failed
-  } catch (error) {
-    status.end()
-    if (abort.signal.aborted) {
-      process.stderr.write('agent-state bench: interrupted\n')
-      process.exitCode = ExitCode.interrupted
-    } else if (error instanceof BenchInputError) {
-      process.stderr.write(`agent-state bench: ${error.message}\n`)
-      process.exitCode = ExitCode.usage
-    } else {
-      throw error
-    }
-  } finally {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
-  }
+async function run(context: CommandContext, { seconds }: Options): Promise<ExitCode> {
+  const { root, json, signal, output, status } = context
+  if (root === undefined)
+    throw new CliError('USAGE', ExitCode.usage, 'name a folder on the disk to measure with --root')
+  const report = await bench({
+    ...{ root, seconds, signal },
+    onProgress: (done, total, what) => status.bar(done, total, what),
+  }).catch((error: unknown) => {
+    if (!(error instanceof BenchInputError)) throw error
+    throw new CliError('ROOT_UNUSABLE', ExitCode.usage, error.message)
+  })
+  status.end()
+  await output.last(json ? `${JSON.stringify(report)}\n` : formatBench(report))
+  return report.ok ? ExitCode.ok : ExitCode.failed
 }

@@ -1,10 +1,12 @@
 import { Command, Option } from 'commander'
 import type { ConflictEvent } from '../index.js'
-import { formatCount, formatTime, formatWriter } from './columns.js'
+import { formatCount, formatTime, formatWriter } from './format-values.js'
 import { EXIT_STATUS, ExitCode } from './exit-code.js'
+import type { Output } from './output.js'
 import { addCommonOptions, wholeNumber } from './parse-options.js'
 import { runs, type CommandContext } from './run-command.js'
 import { withStore } from './store-of-root.js'
+import { table } from './table.js'
 
 interface Options {
   readonly follow?: true
@@ -39,7 +41,7 @@ async function conflicts(
 ): Promise<ExitCode> {
   if (options.follow === true) return follow(context, namespace)
   const past = await withStore(context, {}, (store) => store.conflicts({ namespace, signal: context.signal }))
-  for (const event of past.slice(-(options.last ?? past.length))) await printConflict(context, event)
+  await printConflicts(context, past.slice(-(options.last ?? past.length)))
   return ExitCode.ok
 }
 
@@ -49,7 +51,7 @@ async function follow(context: CommandContext, namespace: string | undefined): P
     context.note('following conflicts, ctrl-c ends it')
     for await (const event of events) {
       if (event.type === 'lagged') await printLagged(context, event.missed)
-      else await printConflict(context, event)
+      else await printConflicts(context, [event])
     }
   })
   context.signal.throwIfAborted()
@@ -57,17 +59,26 @@ async function follow(context: CommandContext, namespace: string | undefined): P
   return ExitCode.failed
 }
 
-/** One conflict in one line. */
-async function printConflict({ output, json }: CommandContext, event: ConflictEvent): Promise<void> {
-  if (json) return output.json(event)
-  const { namespace, key, current, previous, previousRevision, outcome, policy, revision, atMs } = event
+/** One conflict a line. */
+async function printConflicts(
+  { output, json }: CommandContext,
+  events: readonly ConflictEvent[],
+): Promise<void> {
+  const rows = json ? [] : table(events.map((event) => cellsOf(output, event)))
+  for (const [index, event] of events.entries()) {
+    if (json) await output.json(event)
+    // What follows may be anything.
+    else await output.line(`${rows[index]}  ${output.name(event.namespace)}  ${output.name(event.key)}`)
+  }
+}
+
+function cellsOf(output: Output, event: ConflictEvent): string[] {
+  const { current, previous, previousRevision, outcome, policy, revision, atMs } = event
   const after = `${output.name(formatWriter(previous))}${previousRevision === null ? '' : ` (${previousRevision})`}`
   const now = revision === null ? '' : ` at ${revision}`
   const what = output.style(outcome === 'refused' ? 'yellow' : 'red', `${outcome}${now}`)
-  await output.line(
-    `${output.style('dim', formatTime(atMs))}  ${what}  ${output.name(formatWriter(current))} after ${after}` +
-      `  ${policy}  ${output.name(namespace)}  ${output.name(key)}`,
-  )
+  const who = `${output.name(formatWriter(current))} after ${after}`
+  return [output.style('dim', formatTime(atMs)), what, who, policy]
 }
 
 async function printLagged({ output, json, note }: CommandContext, missed: number): Promise<void> {

@@ -8,12 +8,11 @@ import { TarWriter } from '../archive/tar-writer.js'
 import { storeIdOf } from '../inspect/root-facts.js'
 import { archiveFailure } from './archive-failure.js'
 import { CliError } from './cli-error.js'
-import { formatBytes, formatCount } from './columns.js'
+import { formatBytes, formatCount } from './format-values.js'
 import { EXIT_STATUS, ExitCode } from './exit-code.js'
 import { addCommonOptions } from './parse-options.js'
 import { printable } from './printable.js'
 import { runs, type CommandContext } from './run-command.js'
-import { progressBar } from './status-line.js'
 import { rootOf, withStore } from './store-of-root.js'
 import { fileSink, outputSink } from './tar-sinks.js'
 
@@ -98,5 +97,5 @@ function showProgress({ status }: CommandContext, progress: ExportProgress): voi
   const { namespace, step, keys, keysTotal, done, total } = progress
   const share = keysTotal === 0 ? 1 : keys / keysTotal
   const part = step === 'reading' ? share / 2 : 0.5 + share / 2
-  status.update(`${progressBar(done + part, total)} ${step} ${printable(namespace)}, ${keys} of ${keysTotal}`)
+  status.bar(done + part, total, `${step} ${printable(namespace)}, ${keys} of ${keysTotal}`)
 }

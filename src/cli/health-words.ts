@@ -1,5 +1,5 @@
 import type { RootFacts } from '../inspect/root-facts.js'
-import { formatCount } from './columns.js'
+import { formatCount } from './format-values.js'
 import { ownerName } from './owner-name.js'
 
 /** What there is to know about a root, in sentences; the first one sums it up. */

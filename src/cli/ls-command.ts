@@ -2,11 +2,12 @@ import { Command } from 'commander'
 import type { Session, Stat, Store } from '../index.js'
 import { asKey } from '../archive/as-key.js'
 import { CliError } from './cli-error.js'
-import { columns, formatTime, formatWriter } from './columns.js'
+import { formatTime, formatWriter } from './format-values.js'
 import { EXIT_STATUS, ExitCode } from './exit-code.js'
 import { addCommonOptions } from './parse-options.js'
 import { runs, type CommandContext } from './run-command.js'
 import { withStore } from './store-of-root.js'
+import { columns } from './table.js'
 
 interface Options {
   readonly prefix?: string
@@ -108,7 +109,7 @@ async function printStat(context: CommandContext, stat: Stat, options: Options):
     [output.name(formatWriter(stat.writer)), 16],
     [stat.external ? 'external' : '', 8],
   ])
-  const cells = output.style('dim', line.padEnd(70))
+  const cells = output.style('dim', line)
   if (options.null === true) await output.write(`${cells}  ${stat.key}\0`)
   else await output.line(`${cells}  ${output.name(stat.key)}`)
 }

@@ -1,4 +1,4 @@
-import { formatTime } from './columns.js'
+import { formatTime } from './format-values.js'
 
 /** What the owner of a root wrote about itself, in words; what it did not say is null. */
 export function ownerName({

@@ -1,18 +1,19 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { formatReport } from '../replay/format-report.js'
 import { InputError } from '../replay/input-error.js'
 import { replay, type ReplayProgress } from '../replay/replay.js'
+import { CliError } from './cli-error.js'
 import { ExitCode } from './exit-code.js'
-import { progressBar, statusLine, type StatusLine } from './status-line.js'
+import { wholeNumber } from './parse-options.js'
+import { runs, type CommandContext } from './run-command.js'
+import type { StatusLine } from './status-line.js'
 
 interface Options {
-  readonly root?: string
   readonly kills: number
   readonly seed?: number
   readonly inFlight: number
   readonly threads: number
   readonly limit?: number
-  readonly json?: true
 }
 
 const HELP = `
@@ -47,49 +48,26 @@ export function replayCommand(): Command {
     .option('--in-flight <n>', 'commits under way at once', wholeNumber(1), 256)
     .option('--threads <n>', "threads that the agents live in; 0: the store's own", wholeNumber(0), 2)
     .option('--limit <n>', 'only the first commits', wholeNumber(1))
-    .option('--json', 'print the whole report as JSON')
+    .option('--json', 'print the whole report as one JSON object')
     .addHelpText('after', HELP)
-    .action(run)
+    .action(runs<[string | undefined], Options>(run))
 }
 
-function wholeNumber(min: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text)
-    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= min) return value
-    throw new InvalidArgumentError(`Must be a whole number from ${min}.`)
-  }
-}
-
-async function run(path: string | undefined, options: Options): Promise<void> {
-  const status = statusLine(process.stderr)
-  const abort = new AbortController()
-  const interrupt = (): void => abort.abort()
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
-  try {
-    const { root, kills, seed, inFlight, threads, limit } = options
-    const onProgress = showProgress(status, kills)
-    const report = await replay({
-      path,
-      root,
-      kills,
-      seed,
-      inFlight,
-      threads,
-      limit,
-      signal: abort.signal,
-      onProgress,
-    })
-    status.end()
-    process.stdout.write(options.json === true ? `${JSON.stringify(report)}\n` : formatReport(report))
-    process.exitCode = abort.signal.aborted ? ExitCode.interrupted : report.ok ? ExitCode.ok : ExitCode.failed
-  } catch (error) {
-    status.end()
+async function run(context: CommandContext, options: Options, path: string | undefined): Promise<ExitCode> {
+  const { root, json, signal, output, status } = context
+  const { kills, seed, inFlight, threads, limit } = options
+  const report = await replay({
+    ...{ path, root, kills, seed, inFlight, threads, limit, signal },
+    onProgress: showProgress(status, kills),
+  }).catch((error: unknown) => {
     if (!(error instanceof InputError)) throw error
-    process.stderr.write(`agent-state replay: ${error.message}\n`)
-    process.exitCode = ExitCode.usage
-  } finally {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
-  }
+    throw new CliError('INPUT_UNUSABLE', ExitCode.usage, error.message)
+  })
+  status.end()
+  const isInterrupted = signal.aborted
+  await output.last(json ? `${JSON.stringify(report)}\n` : formatReport(report))
+  if (isInterrupted) signal.throwIfAborted()
+  return report.ok ? ExitCode.ok : ExitCode.failed
 }
 
 const NOTES = 10
@@ -112,9 +90,7 @@ function showProgress(status: StatusLine, plannedKills: number): (progress: Repl
     const share = `${settled.toLocaleString('en-US')} of ${batches.toLocaleString('en-US')} batches`
     if (progress.type === 'killed')
       status.note(`killed after ${share} (${kills} of ${plannedKills}), starting again`)
-    status.update(
-      `${progressBar(settled, batches)} ${share}, ${operations.toLocaleString('en-US')} writes, ${kills} kills`,
-    )
+    status.bar(settled, batches, `${share}, ${operations.toLocaleString('en-US')} writes, ${kills} kills`)
     const reached = Math.floor((settled / batches) * NOTES)
     if (reached <= tenths) return
     tenths = reached

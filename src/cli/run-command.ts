@@ -71,11 +71,14 @@ async function runCommand(
   options: CommonOptions,
   run: (context: CommandContext) => Promise<ExitCode | void>,
 ): Promise<void> {
-  const output = new Output(process.stdout)
-  const status = statusLine(process.stderr)
-  const json = options.json === true
   const abort = new AbortController()
+  const status = statusLine(process.stderr)
+  const clear = (): void => status.end()
+  const output = new Output(process.stdout, { interrupted: abort.signal, beforeWriting: clear })
+  const json = options.json === true
   const stopListening = listenToSignals(abort)
+  // However it ends, the terminal is left as it was.
+  process.once('exit', clear)
   // A store that waits for something to happen does not keep the process alive.
   const keepAlive = setInterval(() => {}, LONG_MS)
   const signal = AbortSignal.any([abort.signal, output.gone])
@@ -95,7 +98,10 @@ async function runCommand(
   } finally {
     clearInterval(keepAlive)
     stopListening()
+    process.off('exit', clear)
   }
+  // What nobody reads would keep the process alive for ever.
+  if (abort.signal.aborted) process.exit()
 }
 
 function report(

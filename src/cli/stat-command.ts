@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import type { Stat, Store } from '../index.js'
-import { formatBytes, formatCount, formatTime } from './columns.js'
+import { formatBytes, formatCount, formatTime } from './format-values.js'
 import { EXIT_STATUS } from './exit-code.js'
 import { keyNotFound } from './get-command.js'
 import { asKey } from '../archive/as-key.js'
@@ -8,6 +8,7 @@ import { pagesOfKeys } from './ls-command.js'
 import { addCommonOptions } from './parse-options.js'
 import { runs, type CommandContext } from './run-command.js'
 import { withStore } from './store-of-root.js'
+import { columns } from './table.js'
 
 const HELP = `
 Of a key: revision, size, time and writer, and whether its file was last changed by something else than the store
@@ -112,5 +113,5 @@ export async function printFields(
 ): Promise<void> {
   const width = Math.max(...fields.map(([name]) => name.length))
   for (const [name, value] of fields)
-    await output.line(`${output.style('dim', name.padEnd(width))}  ${value}`)
+    await output.line(`${columns([[output.style('dim', name), width]])}  ${value}`)
 }

@@ -1,52 +1,57 @@
-import { clearLine, cursorTo } from 'node:readline'
+/** What shows how far a command is: a bar or a word at the bottom of a terminal; elsewhere nothing but what stays. */
 import type { WriteStream } from 'node:tty'
+import cliProgress, { type SingleBar } from 'cli-progress'
 
-/** One line at the bottom of a terminal that is written again and again; elsewhere, one line for each milestone. */
 export interface StatusLine {
-  /** What is shown until the next call; only on a terminal. */
+  /** How much is done, until the next call; only on a terminal. */
+  bar(done: number, total: number, text: string): void
+  /** The same where nobody knows how much there is to do. */
   update(text: string): void
   /** What stays. */
   note(text: string): void
+  /** Leaves nothing behind, and the terminal as it was. */
   end(): void
 }
 
-const UPDATE_MS = 50
-const COLUMNS = 80
-
-export function statusLine(
-  stream: WriteStream,
-  now: () => number = performance.now.bind(performance),
-): StatusLine {
-  if (!stream.isTTY) {
-    return { update: () => {}, note: (text) => void stream.write(`${text}\n`), end: () => {} }
-  }
-  let next = 0
-  let isShown = false
-  // Where nothing is shown, the end of somebody's output may stand there.
-  const clear = (): void => {
-    if (!isShown) return
-    isShown = false
-    cursorTo(stream, 0)
-    clearLine(stream, 0)
-  }
-  return {
-    update: (text) => {
-      if (now() < next) return
-      next = now() + UPDATE_MS
-      clear()
-      // A longer line would be wrapped, and only its last part be written over. Some terminals don't know how wide they are.
-      stream.write(text.slice(0, (stream.columns || COLUMNS) - 1))
-      isShown = true
-    },
-    note: (text) => {
-      clear()
-      stream.write(`${text}\n`)
-    },
-    end: clear,
-  }
+const SHOWN = {
+  clearOnComplete: true,
+  barsize: 30,
+  barCompleteChar: '#',
+  barIncompleteChar: '-',
+  fps: 20,
+  // A line that is longer than the terminal is cut by the terminal, which knows how wide characters are.
+  linewrap: false,
+  // Commands have their own way to end by a signal.
+  gracefulExit: false,
 }
 
-export function progressBar(done: number, total: number, width = 30): string {
-  const filled = total === 0 ? width : Math.floor((done / total) * width)
-  return `[${'#'.repeat(filled)}${'-'.repeat(width - filled)}]`
+export function statusLine(stream: WriteStream): StatusLine {
+  const share = new cliProgress.SingleBar({ ...SHOWN, stream, format: '[{bar}] {text}' })
+  const word = new cliProgress.SingleBar({ ...SHOWN, stream, format: '{text}' })
+  let shown: SingleBar | null = null
+  // Where nothing is shown, the end of somebody's output may stand there, which is left alone.
+  const end = (): void => {
+    shown?.stop()
+    shown = null
+  }
+  const show = (bar: SingleBar, done: number, total: number, text: string): void => {
+    if (!stream.isTTY) return
+    if (shown === bar) {
+      bar.setTotal(total)
+      bar.update(done, { text })
+      return
+    }
+    end()
+    shown = bar
+    bar.start(total, done, { text })
+  }
+  return {
+    bar: (done, total, text) => show(share, done, total, text),
+    update: (text) => show(word, 0, 1, text),
+    note: (text) => {
+      end()
+      stream.write(`${text}\n`)
+    },
+    end,
+  }
 }

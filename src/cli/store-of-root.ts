@@ -2,7 +2,6 @@
 import { AgentStateError, connectStore, shareStore, type Store, type Writer } from '../index.js'
 import { findRoot } from './find-root.js'
 import type { CommandContext } from './run-command.js'
-import { progressBar } from './status-line.js'
 
 /** How long an owner may take to open or close the root: other commands have it for a moment only. */
 const OWNER_WAIT_MS = 5000
@@ -93,8 +92,7 @@ async function sharedStoreOf(
 /** The owner of a root brings its files up to date in its own time; it need not be waited for. */
 async function close({ status }: CommandContext, store: Store, flush: boolean): Promise<void> {
   const onProgress = (done: number, total: number): void => {
-    if (total > 1)
-      status.update(`${progressBar(done, total)} bringing the files up to date, ${done} of ${total}`)
+    if (total > 1) status.bar(done, total, `bringing the files up to date, ${done} of ${total}`)
   }
   await store.close({ flush, onProgress })
 }

@@ -4,7 +4,7 @@ import type { Finding, FindingKind } from '../inspect/finding.js'
 import { lockQuietly, type Owner, type QuietLock } from '../inspect/quiet-lock.js'
 import { verifyRoot, type VerifySummary } from '../inspect/verify-root.js'
 import { CliError } from './cli-error.js'
-import { formatBytes, formatCount } from './columns.js'
+import { formatBytes, formatCount } from './format-values.js'
 import { describeError } from './describe-error.js'
 import { EXIT_STATUS, ExitCode } from './exit-code.js'
 import { isClosedPipe } from './output.js'
@@ -12,9 +12,9 @@ import { ownerName } from './owner-name.js'
 import { addCommonOptions } from './parse-options.js'
 import { escapeUnsafe, printable } from './printable.js'
 import { runs, type CommandContext } from './run-command.js'
-import { progressBar } from './status-line.js'
 import { settleOwner, type OwnerSettler } from './settle-owner.js'
 import { rootOf } from './store-of-root.js'
+import { columns } from './table.js'
 
 interface Options {
   readonly repair?: true
@@ -114,9 +114,7 @@ async function verifyUnder(context: CommandContext, root: string, lock: QuietLoc
         printed.catch(() => {})
       },
       onProgress: ({ namespace, keys, keysTotal, done, total }) =>
-        status.update(
-          `${progressBar(done + keys / keysTotal, total)} ${printable(namespace)} ${keys} of ${keysTotal}`,
-        ),
+        status.bar(done + keys / keysTotal, total, `${printable(namespace)} ${keys} of ${keysTotal}`),
     })
     status.end()
     await printed
@@ -158,7 +156,7 @@ async function openAndClose({ signal, status, note }: CommandContext, root: stri
     }
   } finally {
     await store.close({
-      onProgress: (done, total) => status.update(`${progressBar(done, total)} bringing the files up to date`),
+      onProgress: (done, total) => status.bar(done, total, 'bringing the files up to date'),
     })
   }
   return leftOut
@@ -185,7 +183,7 @@ async function printFinding({ output, json }: CommandContext, found: Finding): P
   const { kind, path, message, repair, advice } = found
   if (json) return output.json({ type: 'finding', ...found })
   const todo = repair === null ? advice : `opening it ${repair}`
-  const cell = output.style(STYLES[kind], kind.padEnd(10))
+  const cell = output.style(STYLES[kind], columns([[kind, 10]]))
   await output.line(
     `${cell}  ${output.name(path)}: ${escapeUnsafe(message)}${todo === null || todo === '' ? '' : `; ${todo}`}`,
   )

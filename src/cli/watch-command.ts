@@ -1,10 +1,11 @@
 import { Command } from 'commander'
 import type { WatchItem } from '../index.js'
-import { columns, formatWriter } from './columns.js'
+import { formatWriter } from './format-values.js'
 import { EXIT_STATUS, ExitCode } from './exit-code.js'
 import { addCommonOptions, wholeNumber } from './parse-options.js'
 import { runs, type CommandContext } from './run-command.js'
 import { withStore } from './store-of-root.js'
+import { columns } from './table.js'
 
 interface Options {
   readonly prefix?: string
@@ -58,7 +59,7 @@ function formatItem({ output }: CommandContext, item: WatchItem): string {
   if (item.type === 'ready')
     return columns([
       [String(item.revision), -9],
-      ['ready', 7],
+      ['ready', 0],
     ])
   const kind = item.type === 'initial' ? 'initial' : item.kind
   const cells = columns([
@@ -66,5 +67,5 @@ function formatItem({ output }: CommandContext, item: WatchItem): string {
     [kind, 7],
     [output.name(formatWriter(item.writer)), 16],
   ])
-  return `${output.style(kind === 'delete' ? 'red' : 'green', cells.padEnd(36))}  ${output.name(item.key)}`
+  return `${output.style(kind === 'delete' ? 'red' : 'green', cells)}  ${output.name(item.key)}`
 }

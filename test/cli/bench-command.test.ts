@@ -1,14 +1,18 @@
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { BenchReport } from '../../src/bench/bench.js'
-import { formatBench } from '../../src/bench/format-bench.js'
+import { formatBench } from '../../src/cli/format-bench.js'
 import { temporaryFolder } from '../replay/temporary-folder.js'
 
 const PROGRAM = fileURLToPath(new URL('../../dist/cli/agent-state.js', import.meta.url))
+
+type Started = ChildProcessByStdio<null, Readable, Readable>
 
 interface Ended {
   readonly status: number | null
@@ -17,7 +21,16 @@ interface Ended {
 }
 
 function bench(...args: readonly string[]): Promise<Ended> {
+  return endOf(start(args))
+}
+
+function start(args: readonly string[]): Started {
   const child = spawn(process.execPath, [PROGRAM, 'bench', ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  return child
+}
+
+function endOf(child: Started): Promise<Ended> {
   let output = ''
   let errors = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
@@ -71,6 +84,38 @@ describe('agent-state bench', () => {
     expect([used.status, used.errors]).toEqual([2, expect.stringContaining("can't be used")])
     expect((await bench()).status).toBe(2)
     expect((await bench('--root', '.', '--seconds', '0')).status).toBe(2)
+  })
+
+  test('tells what is wrong as one object a line with --json, wherever that stands', async () => {
+    const commands = [
+      ['--root', join(PROGRAM, 'below'), '--json'],
+      ['--json'],
+      ['--json', '--seconds', 'many'],
+    ]
+    const ended = await Promise.all(commands.map((args) => bench(...args)))
+    expect(ended.map(({ status, output }) => [status, output])).toEqual(commands.map(() => [2, '']))
+    const errors = ended.map((end): unknown => JSON.parse(end.errors))
+    expect(errors).toMatchObject([
+      { error: { command: 'bench', code: 'ROOT_UNUSABLE', exitCode: 2 } },
+      { error: { command: 'bench', code: 'USAGE', exitCode: 2 } },
+      { error: { command: 'bench', code: 'USAGE', exitCode: 2 } },
+    ])
+  })
+
+  test.each<[NodeJS.Signals, number]>([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ])('stops in the middle of a measurement by %s, with %i, and leaves nothing', async (signal, expected) => {
+    const root = await temporaryFolder()
+    const child = start(['--root', root, '--seconds', '100'])
+    const ended = endOf(child)
+    const hasStore = async (): Promise<boolean> =>
+      (await readdir(root, { recursive: true })).some((path) => path.endsWith('bench-7'))
+    while (!(await hasStore())) await delay(20)
+    child.kill(signal)
+    const { status, output, errors } = await ended
+    expect([status, output, errors]).toEqual([expected, '', ''])
+    expect(await readdir(root)).toEqual([])
   })
 
   test('says how it is used, and claims nothing about others', async () => {

@@ -116,8 +116,12 @@ describe('agent-state replay', () => {
 
   test('stops when it is interrupted, and leaves nothing behind', async () => {
     const temporary = await temporaryFolder()
+    let isInterrupted = false
     const onErrors = (errors: string, interrupt: () => void): void => {
-      if (errors.includes('batches')) interrupt()
+      // The second time would end it at once.
+      if (isInterrupted || !errors.includes('batches')) return
+      isInterrupted = true
+      interrupt()
     }
     const { status, output } = await agentState(['replay', '--kills', '0'], { temporary, onErrors })
     expect(status).toBe(130)
@@ -191,6 +195,16 @@ describe('agent-state replay', () => {
     expect(trace.status).toBe(2)
     expect(trace.errors).toContain('line 2')
     expect(await readdir(temporary)).toEqual([])
+  })
+
+  test('tells what is wrong as one object with --json', async () => {
+    const { status, output, errors } = await agentState(['replay', '/no/such/path', '--json'])
+    expect([status, output]).toEqual([2, ''])
+    const [told, ...more] = errors.split('\n').filter((line) => line.startsWith('{'))
+    expect(more).toEqual([])
+    expect(JSON.parse(told ?? '')).toMatchObject({
+      error: { command: 'replay', code: 'INPUT_UNUSABLE', exitCode: 2 },
+    })
   })
 
   test('ends with status 2 for a root that holds something, and leaves it alone', async () => {

@@ -1,7 +1,12 @@
 /** What is different on a terminal: colours, progress, and names that can't harm it. `script` gives one to a program. */
 import { spawn, spawnSync } from 'node:child_process'
+import { readdirSync, truncateSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { screenOf } from './support/screen.js'
 import {
+  cli,
+  closedRoot,
   cliEnvironment,
   endOf,
   ownedRoot,
@@ -16,6 +21,15 @@ const HAS_SCRIPT =
   spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux') ?? false
 
 const ESCAPE = '\u001b'
+const COLOURS = new RegExp(`${ESCAPE}\\[[\\d;]*m`, 'g')
+const BAR = /\[[#-]{30}\] /
+
+/** The terminal was told not to wrap lines, and at last to do it again; the cursor was never hidden. */
+function expectLeftAlone(output: string): void {
+  expect(output).toContain(`${ESCAPE}[?7l`)
+  expect(output.lastIndexOf(`${ESCAPE}[?7h`)).toBeGreaterThan(output.lastIndexOf(`${ESCAPE}[?7l`))
+  expect(output).not.toContain(`${ESCAPE}[?25l`)
+}
 
 function onTerminal(args: readonly string[], env: Record<string, string> = {}): ReturnType<typeof spawn> {
   const command = [process.execPath, PROGRAM, ...args].map((word) => `'${word}'`).join(' ')
@@ -62,6 +76,52 @@ describe.runIf(HAS_SCRIPT)('on a terminal', () => {
     expect(exported.output).toMatch(/\[[#-]{30}\] (reading|writing) n, \d+ of 300/)
     const refused = await endOf(onTerminal(['export', '--root', root]))
     expect([refused.status, refused.output]).toEqual([2, expect.stringContaining('not for a terminal')])
+  })
+
+  test('findings are not written into the bar, and nothing of it is left', async () => {
+    const root = await closedRoot(async (store) => {
+      const session = await store.init('n')
+      await session.batch(Array.from({ length: 20 }, (_, key) => ({ write: `k${key}`, value: 'v' })))
+    })
+    for (let key = 0; key < 20; key++) writeFileSync(join(root, `n/k${key}`), 'by hand')
+    const verified = await endOf(onTerminal(['verify', '--root', root]))
+    expect(verified.status, verified.output).toBe(0)
+    expect(verified.output).toMatch(BAR)
+    const screen = screenOf(verified.output.replaceAll(COLOURS, ''))
+    expect(screen.filter((line) => !/^changed +n\/k\d+: /.test(line))).toEqual([
+      'checked 20 keys in 1 namespace, 140 bytes',
+      'no damage found',
+      '',
+    ])
+    expect(screen).toHaveLength(23)
+  })
+
+  test('an error leaves nothing of the progress, and lines are wrapped as before', async () => {
+    const root = await ownedRoot(async (store) => {
+      const value = 'x'.repeat(10_000)
+      const writes = Array.from({ length: 20 }, (_, key) => ({ write: `k${key}`, value }))
+      await (await store.init('n')).batch(writes)
+    })
+    const archive = join(root, '../archive.tar')
+    expect(await cli(['export', '-o', archive, '--root', root])).toMatchObject({ status: 0 })
+    truncateSync(archive, 150_000)
+    const { status, output } = await endOf(onTerminal(['import', archive, '--root', `${root}-copy`]))
+    expect(status, output).toBe(5)
+    expectLeftAlone(output)
+    expect(screenOf(output)).toEqual([expect.stringMatching(/^agent-state import: ARCHIVE_DAMAGED: /), ''])
+  })
+
+  test('ctrl-c leaves nothing of a bar, and lines are wrapped as before', async () => {
+    const folder = dirname(temporaryRoot())
+    const child = onTerminal(['bench', '--root', folder, '--seconds', '100'])
+    const ended = endOf(child)
+    await seen(child.stdout!, /#-+\] write new keys/)
+    child.stdin!.write('\u0003')
+    const { status, output } = await ended
+    expect(status, output).toBe(130)
+    expectLeftAlone(output)
+    expect(screenOf(output.replace('^C', ''))).toEqual([''])
+    expect(readdirSync(folder)).toEqual([])
   })
 
   test('nothing wipes away a value that does not end its line', async () => {

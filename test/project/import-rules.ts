@@ -29,6 +29,7 @@ const rules: readonly Rule[] = [
   onlyIn('piscina', ['src/backend/file/']),
   onlyIn('comlink', ['src/remote/']),
   onlyIn('eventemitter3', ['src/event-bus.ts']),
+  ...['cli-progress', 'cli-table3', 'commander', 'string-width'].map((name) => onlyIn(name, ['src/cli/'])),
   ...['src/bench/', 'src/cli/', 'src/replay/', 'src/adapters/'].map((folder) => ({
     text: `${folder} uses the public index only`,
     breaks: ({ from, to }: Import) =>

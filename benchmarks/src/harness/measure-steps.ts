@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { machineFacts, memoryFileSystem } from '../../../dist/bench/machine.js'
-import { progressBar, statusLine } from '../../../dist/cli/status-line.js'
+import { statusLine } from '../../../dist/cli/status-line.js'
 import { buildFlushShim, type FlushShim } from './flush-shim.js'
 import { readResults, resultsName, writeResults } from './results.js'
 import { runScenario } from './run-scenario.js'
@@ -72,9 +72,7 @@ async function measureStep(step: Step, options: MeasureOptions, place: Place): P
       const spent = (performance.now() - begin) / 1000
       const left = done === 0 ? estimateSeconds : (spent / done) * (total - done)
       const what = `${cell.contestant} ${Object.values(cell.parameters).join(' ')}`
-      status.update(
-        `${name} ${progressBar(done, total)} ${done} of ${total}, ${inMinutes(left)} left: ${what}`,
-      )
+      status.bar(done, total, `${name}: ${done} of ${total}, ${inMinutes(left)} left: ${what}`)
     },
     onRound: (sofar) => writeResults(options.results, sofar),
   })

@@ -1,15 +1,17 @@
-import type { BenchReport } from './bench.js'
-import type { MachineFacts } from './machine.js'
-import type { Row } from './workloads.js'
+import type { BenchReport } from '../bench/bench.js'
+import type { MachineFacts } from '../bench/machine.js'
+import type { Row } from '../bench/workloads.js'
+import { table, type Align } from './table.js'
 
 const HEAD = ['', 'callers', 'bytes', 'per second', 'with files', 'p50 µs', 'p99 µs', 'p99.9 µs']
+const ALIGN: readonly Align[] = HEAD.map((_, column) => (column === 0 ? 'left' : 'right'))
 
 export function formatBench({ machine, durability, rows, reopened, killed, ok }: BenchReport): string {
   const wrong = [...reopened.wrong, ...killed.wrong]
   return [
     ...machineLines(machine),
     '',
-    ...table([HEAD, ...rows.map(cellsOf)]),
+    ...table([HEAD, ...rows.map(cellsOf)], ALIGN),
     '',
     `${durability}. With files: until the files at their paths show it, too.`,
     `closed and opened again: ${count(reopened.keys)} keys compared, ${reopened.wrong.length} wrong`,
@@ -39,15 +41,6 @@ function cellsOf(row: Row): string[] {
     perSecondWithFiles === null ? '' : number(perSecondWithFiles),
     ...[p50Us, p99Us, p999Us].map(number),
   ]
-}
-
-function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = HEAD.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)))
-  return rows.map((cells) =>
-    cells
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)))
-      .join('  '),
-  )
 }
 
 /** Three digits. */

@@ -24,11 +24,3 @@ export function formatCount(count: number, one: string, many = `${one}s`): strin
 export function formatWriter(writer: Writer | null): string {
   return writer === null ? '-' : displayName(writer)
 }
-
-/** Cells of one line; the last one is as long as it is. Their widths are fixed, so that a long listing needs no memory. */
-export function columns(cells: readonly (readonly [text: string, width: number])[]): string {
-  return cells
-    .map(([text, width]) => (width < 0 ? text.padStart(-width) : text.padEnd(width)))
-    .join('  ')
-    .trimEnd()
-}
