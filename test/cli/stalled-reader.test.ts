@@ -65,7 +65,7 @@ describe.runIf(CAN_MAKE_PIPES)('with a pipe that nobody empties', () => {
 async function fill(session: Session): Promise<void> {
   const name = 'x'.repeat(200)
   await session.write('large', Buffer.alloc(1024 * 1024, 'y'))
-  await session.batch(Array.from({ length: 1000 }, (_, index) => ({ write: `${name}${index}`, value: '' })))
+  await session.batch(Array.from({ length: 400 }, (_, index) => ({ write: `${name}${index}`, value: '' })))
 }
 
 /** Resolves when there is no room for one more byte. */
