@@ -23,10 +23,21 @@ import type { Request, RequestAnswer } from './request.js'
 import { tracing } from '../tracing.js'
 import { settle, type SettleContext } from './settle.js'
 
+export interface CommitterParts {
+  readonly backend: Backend
+  readonly limits: Limits
+  readonly namespaces: Namespaces
+  readonly publisher: Publisher
+  readonly reader: Reader
+  readonly counts: CommitCounts
+  readonly now: () => number
+}
+
 /** The part of a commit group that belongs to one namespace. */
 interface Batch {
   readonly mailbox: Mailbox
   readonly requests: readonly Request[]
+  readonly operationCount: number
   readonly planned: PlannedRequests
   readonly plan: Plan
 }
@@ -53,20 +64,12 @@ export class Committer {
   #failure: AgentStateError | null = null
   readonly #idleWaiters: (() => void)[] = []
 
-  constructor(
-    backend: Backend,
-    limits: Limits,
-    namespaces: Namespaces,
-    publisher: Publisher,
-    reader: Reader,
-    counts: CommitCounts,
-    now: () => number,
-  ) {
+  constructor({ backend, limits, namespaces, publisher, reader, counts, now }: CommitterParts) {
     this.#backend = backend
-    this.#counts = counts
     this.#limits = limits
     this.#namespaces = namespaces
     this.#publisher = publisher
+    this.#counts = counts
     this.#now = now
     this.#intake = new Intake(limits, namespaces, reader, counts, () => this.#changed())
   }
@@ -162,11 +165,13 @@ export class Committer {
         Math.min(bytes, bytesShare),
       )
       if (requests.length === 0) continue
+      let operationCount = 0
       for (const request of requests) {
-        operations -= request.operationCount
+        operationCount += request.operationCount
         bytes -= request.bytes
       }
-      const batch = this.#plan(mailbox, requests)
+      operations -= operationCount
+      const batch = this.#plan(mailbox, requests, operationCount)
       if (batch !== null) group.push(batch)
     }
     this.#intake.admitWaiting()
@@ -174,7 +179,7 @@ export class Committer {
   }
 
   /** Null if the requests change nothing: then they are answered at once. */
-  #plan(mailbox: Mailbox, requests: readonly Request[]): Batch | null {
+  #plan(mailbox: Mailbox, requests: readonly Request[], operationCount: number): Batch | null {
     const namespace = mailbox.namespace
     const atMs = this.#now()
     const planned = plan(
@@ -189,7 +194,8 @@ export class Committer {
       atMs,
     )
     const { units, expected } = planned
-    const batch = { mailbox, requests, planned, plan: { namespace: namespace.name, units, atMs, expected } }
+    const changes = { namespace: namespace.name, units, atMs, expected }
+    const batch = { mailbox, requests, operationCount, planned, plan: changes }
     if (units.length > 0) return batch
     this.#settleBatch(batch, namespace.lastRevision)
     this.#intake.giveBack(mailbox, [])
@@ -198,7 +204,7 @@ export class Committer {
 
   async #commit(group: readonly Batch[]): Promise<void> {
     this.#inFlight++
-    const operations = group.reduce((sum, { requests }) => sum + operationCount(requests), 0)
+    const operations = group.reduce((sum, { operationCount }) => sum + operationCount, 0)
     this.#counts.groupOperations.record(operations)
     const beginMs = performance.now()
     this.#begunMs.set(group, beginMs)
@@ -324,12 +330,6 @@ export class Committer {
     if (!this.#intake.isIdle) return
     for (const resolve of this.#idleWaiters.splice(0)) resolve()
   }
-}
-
-function operationCount(requests: readonly Request[]): number {
-  let count = 0
-  for (const request of requests) count += request.operationCount
-  return count
 }
 
 function waitsForTree(

@@ -22,7 +22,6 @@ import { ConflictLog } from './conflict-log.js'
 import { CommitCounts } from './commit-counts.js'
 import { Committer } from './committer.js'
 import { storeFailed } from './intake.js'
-import type { NamespaceState } from './namespace-state.js'
 import { Namespaces } from './namespaces.js'
 import { Publisher } from './publisher.js'
 import { Reader, type Found } from './reader.js'
@@ -60,11 +59,17 @@ export class Coordinator implements StoreHost {
     this.#conflicts = new ConflictLog(limits.conflictLogMax, backend, (message) =>
       events.warn('CONFLICT_LOG_FAILED', message),
     )
-    const find = (name: string): NamespaceState | undefined => this.#namespaces.find(name)
-    this.publisher = new Publisher(events, limits.historyMax, find, this.#conflicts)
+    this.publisher = new Publisher(events, limits.historyMax, this.#conflicts)
     this.#reader = new Reader(backend, this.#namespaces, this.publisher)
-    const parts = [this.#namespaces, this.publisher, this.#reader, this.#counts] as const
-    this.#committer = new Committer(backend, limits, ...parts, now)
+    this.#committer = new Committer({
+      backend,
+      limits,
+      namespaces: this.#namespaces,
+      publisher: this.publisher,
+      reader: this.#reader,
+      counts: this.#counts,
+      now,
+    })
   }
 
   get state(): HostState {
@@ -194,7 +199,7 @@ export class Coordinator implements StoreHost {
   history(namespace: string, afterRevision: number): readonly Change[] | null {
     const state = this.#namespaces.get(namespace)
     if (state.load.status !== 'loaded') return null
-    const oldestRevision = state.compactedRevision
+    const oldestRevision = state.inHistory.compactedRevision
     if (afterRevision >= oldestRevision) return this.publisher.history(namespace, afterRevision)
     const message = `changes up to revision ${oldestRevision} are not in memory any more`
     throw stateError('REVISION_COMPACTED', message, { namespace, oldestRevision })

@@ -8,12 +8,13 @@
 import { performance } from 'node:perf_hooks'
 import { stateError, type AgentStateError } from '../errors.js'
 import type { Limits } from '../limits.js'
+import { appended } from './appended.js'
 import type { CommitCounts } from './commit-counts.js'
 import { Admission, Mailbox } from './mailbox.js'
 import type { KeyState, NamespaceState } from './namespace-state.js'
 import type { Namespaces } from './namespaces.js'
 import type { Reader } from './reader.js'
-import type { Request } from './request.js'
+import { NO_STATES, type Request } from './request.js'
 
 export class Intake {
   readonly #limits: Limits
@@ -162,14 +163,14 @@ export class Intake {
     if (namespace.load.status !== 'loaded') return false
     if (request.body.kind !== 'change') return true
     if (request.states.length === 0) {
-      const states: KeyState[] = []
+      let states: KeyState[] | null = null
       for (const { key } of request.body.operations) {
         const state = namespace.key(key)
         state.pins++
         this.#namespaces.account(state)
-        states.push(state)
+        states = appended(states, state)
       }
-      request.states = states
+      request.states = states ?? NO_STATES
     }
     for (const { head } of request.states) if (head === undefined) return false
     return true
@@ -225,7 +226,7 @@ export class Intake {
 /** The request was answered, or left: its keys may go from memory. */
 export function unpin(request: Request): void {
   for (const state of request.states) state.pins--
-  request.states = []
+  request.states = NO_STATES
 }
 
 /** Why one of the request's keys could not be looked up; the next request asks again. */

@@ -8,6 +8,7 @@ import type { Head, HeadAnswer, UnreadableHead } from '../backend/backend.js'
 import type { AgentStateError } from '../errors.js'
 import { CachePlace } from './bounded-cache.js'
 import type { KeyView } from './conflict.js'
+import type { HistoryPlace } from './history.js'
 import { Names } from './names.js'
 
 export type CachedValue = string | Uint8Array
@@ -102,15 +103,16 @@ export class NamespaceState {
   exists = false
   names: Names = new Names([], null)
   readonly keys = new Map<string, KeyState>()
-  /** Revision of the last change that is known; changes up to `compactedRevision` are not in the history. */
+  /** Revision of the last change that is known. */
   lastRevision = 0
-  compactedRevision = 0
+  readonly inHistory: HistoryPlace
   /** Watchers, update turns and reads under way: the state stays in memory meanwhile. */
   users = 0
   readonly inCache = new CachePlace<NamespaceState>(this)
 
   constructor(name: string) {
     this.name = name
+    this.inHistory = { namespace: name, compactedRevision: 0 }
   }
 
   /** The state of a key, made if need be. A key that is not among the names is known to be missing. */

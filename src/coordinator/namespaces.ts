@@ -170,7 +170,7 @@ export class Namespaces {
         this.#foldName,
       )
       state.lastRevision = this.#revision
-      state.compactedRevision = this.#revision
+      state.inHistory.compactedRevision = this.#revision
       state.load = { status: 'loaded' }
       this.#namespaces.set(state.inCache, state.names.bytes + NAMESPACE_BYTES)
     } catch (error) {

@@ -7,10 +7,11 @@ import type { Conflict, Writer } from '../api.js'
 import type { Change, Unit } from '../backend/backend.js'
 import { stateError, type AgentStateError } from '../errors.js'
 import { displayName } from '../writer.js'
+import { appended } from './appended.js'
 import { detectConflict, type KeyView } from './conflict.js'
 import { PlannedNames, type Names } from './names.js'
 import type { KeyState } from './namespace-state.js'
-import type { ChangeRequest, Request, RequestedOperation } from './request.js'
+import type { ChangeRequest, Request, RequestedOperation, RequestedWrite } from './request.js'
 
 /** What a plan may look at. */
 export interface PlanView {
@@ -22,14 +23,17 @@ export interface PlanView {
   readonly isShared: boolean
 }
 
+/** Its revision may be provisional. */
+export type PlannedConflict = Omit<Conflict, 'previousRevision'> & { previousRevision: number | null }
+
 export interface PlannedOperation {
   readonly operation: RequestedOperation
   readonly state: KeyState
+  readonly conflict: PlannedConflict | null
   /** `none`: a deletion of what is not there. */
   readonly effect: 'write' | 'delete' | 'none'
   /** Of a write: the change as it goes to the backend. */
-  readonly change: Extract<Change, { kind: 'write' }> | null
-  readonly conflict: Conflict | null
+  readonly change: WriteChange | null
 }
 
 export type Decision =
@@ -43,7 +47,7 @@ export type Decision =
   /** `conflicts` are those that led to the refusal; the error is made when the revisions are known. */
   | {
       readonly kind: 'refused'
-      readonly conflicts: readonly Conflict[]
+      readonly conflicts: readonly PlannedConflict[]
       error(firstRevision: number): AgentStateError
     }
 
@@ -60,13 +64,23 @@ export function settledRevision<R extends number | null>(revision: R, firstRevis
   return (revision !== null && revision < 0 ? firstRevision - revision - 1 : revision) as R
 }
 
-export function settledConflict(conflict: Conflict, firstRevision: number): Conflict {
-  const previousRevision = settledRevision(conflict.previousRevision, firstRevision)
-  return previousRevision === conflict.previousRevision ? conflict : { ...conflict, previousRevision }
+/** In place: nobody has been told of the conflict before. */
+export function settledConflict(conflict: PlannedConflict, firstRevision: number): Conflict {
+  conflict.previousRevision = settledRevision(conflict.previousRevision, firstRevision)
+  return conflict
 }
+
+type WriteChange = Extract<Change, { kind: 'write' }>
 
 /** A key as the plan so far would leave it; one that the plan has not changed is its own state. */
 type PlannedKey = KeyView & Pick<KeyState, 'identityAtS' | 'corruptMetadata'>
+
+/** An operation of a request that is not accepted yet, with the key as it finds it. */
+interface ExaminedOperation extends PlannedOperation {
+  readonly key: PlannedKey
+  effect: PlannedOperation['effect']
+  change: WriteChange | null
+}
 
 export function plan(view: PlanView, requests: readonly Request[], atMs: number): PlannedRequests {
   return new Planner(view, atMs).plan(requests)
@@ -124,23 +138,25 @@ class Planner {
 
   #change(request: ChangeRequest, states: readonly KeyState[]): Decision {
     if (!this.#exists) return this.#refuseMissingNamespace()
-    const operations = request.operations
-    const keys: PlannedKey[] = []
-    const conflicts: (Conflict | null)[] = []
+    const { operations } = request
+    let examined: ExaminedOperation[] | null = null
     let firstConflict = -1
     for (let index = 0; index < operations.length; index++) {
-      const key = this.#key(states[index]!)
+      const operation = operations[index]!
+      const state = states[index]!
+      const key = this.#key(state)
       const refusal = this.#checkCondition(request, index, key) ?? this.#checkMetadata(request, index, key)
       if (refusal !== null) return refusal
-      const conflict = this.#conflict(request, operations[index]!, key)
+      const conflict = this.#conflict(request, operation, key)
       if (conflict !== null && firstConflict === -1) firstConflict = index
-      keys.push(key)
-      conflicts.push(conflict)
+      examined = appended(examined, { operation, state, conflict, effect: 'none', change: null, key })
     }
+    if (examined === null)
+      return { kind: 'change', unit: null, operations: [], current: request.terms.writer }
     if (firstConflict !== -1 && request.terms.conflictPolicy === 'error') {
-      return this.#refuseConflict(request, conflicts, firstConflict)
+      return this.#refuseConflict(request, examined, firstConflict)
     }
-    return this.#applyNames(request, keys) ?? this.#accept(request, states, keys, conflicts)
+    return this.#applyNames(examined) ?? this.#accept(request.terms.writer, examined)
   }
 
   /** The key as the plan has it so far. */
@@ -188,7 +204,7 @@ class Planner {
     )
   }
 
-  #conflict(request: ChangeRequest, operation: RequestedOperation, key: PlannedKey): Conflict | null {
+  #conflict(request: ChangeRequest, operation: RequestedOperation, key: PlannedKey): PlannedConflict | null {
     if (operation.kind === 'delete' && key.revision === null) return null
     const current = request.terms.writer
     const detected = detectConflict(request.terms.detect, current, key, operation.seen)
@@ -204,14 +220,14 @@ class Planner {
     }
   }
 
-  #refuseConflict(request: ChangeRequest, conflicts: readonly (Conflict | null)[], index: number): Decision {
-    const { kind } = request.operations[index]!
+  #refuseConflict(request: ChangeRequest, examined: readonly ExaminedOperation[], index: number): Decision {
+    const { operation, conflict: first } = examined[index]!
     return {
       kind: 'refused',
-      conflicts: conflicts.filter((conflict) => conflict !== null),
+      conflicts: examined.flatMap(({ conflict }) => conflict ?? []),
       error: (firstRevision) => {
-        const conflict = settledConflict(conflicts[index]!, firstRevision)
-        return stateError('CONFLICT', conflictMessage(conflict, kind), {
+        const conflict = settledConflict(first!, firstRevision)
+        return stateError('CONFLICT', conflictMessage(conflict, operation.kind), {
           namespace: conflict.namespace,
           key: conflict.key,
           conflict,
@@ -225,51 +241,40 @@ class Planner {
    * Applies what the request does to the set of names, deletions first, so that one batch can turn a file into a
    * directory. A request that can't be applied leaves the set as it was (I7).
    */
-  #applyNames(request: ChangeRequest, keys: readonly PlannedKey[]): Decision | null {
+  #applyNames(examined: readonly ExaminedOperation[]): Decision | null {
     const names = this.#names
-    const operations = request.operations
-    const removed: string[] = []
-    const added: string[] = []
-    for (let index = 0; index < operations.length; index++) {
-      const { kind, key } = operations[index]!
-      if (kind !== 'delete' || keys[index]!.revision === null) continue
-      names.remove(key)
-      removed.push(key)
+    let removed: string[] | null = null
+    let added: string[] | null = null
+    for (const { operation, state, key } of examined) {
+      if (operation.kind !== 'delete' || key.revision === null) continue
+      names.remove(state.key)
+      removed = appended(removed, state.key)
     }
-    for (let index = 0; index < operations.length; index++) {
-      const { kind, key } = operations[index]!
-      if (kind === 'delete' || keys[index]!.revision !== null) continue
-      const by = names.blockedBy(key)
+    for (const { operation, state, key } of examined) {
+      if (operation.kind === 'delete' || key.revision !== null) continue
+      const by = names.blockedBy(state.key)
       const full = names.count >= this.#view.namespaceKeysMax
       if (by !== null || full) {
-        for (const each of added) names.remove(each)
-        for (const each of removed) names.add(each)
-        return by !== null ? this.#refuseBlocked(key, by) : this.#refuseFull(key)
+        for (const each of added ?? []) names.remove(each)
+        for (const each of removed ?? []) names.add(each)
+        return by !== null ? this.#refuseBlocked(state.key, by) : this.#refuseFull(state.key)
       }
-      names.add(key)
-      added.push(key)
+      names.add(state.key)
+      added = appended(added, state.key)
     }
     return null
   }
 
-  #accept(
-    request: ChangeRequest,
-    states: readonly KeyState[],
-    keys: readonly PlannedKey[],
-    conflicts: readonly (Conflict | null)[],
-  ): Decision {
+  #accept(writer: Writer | null, examined: readonly ExaminedOperation[]): Decision {
     const unit = this.#units.length
-    const changes: Change[] = []
-    const operations: PlannedOperation[] = []
-    const { writer } = request.terms
-    for (let index = 0; index < request.operations.length; index++) {
-      const operation = request.operations[index]!
-      const state = states[index]!
-      const key = keys[index]!
-      const conflict = conflicts[index]!
+    let changes: Change[] | null = null
+    for (const each of examined) {
+      const { operation, state, key } = each
       if (operation.kind === 'write') {
-        const change = this.#write(operation, writer, key)
-        changes.push(change)
+        const change = this.#write(operation, state, writer, key)
+        each.effect = 'write'
+        each.change = change
+        changes = appended<Change>(changes, change)
         this.#keys.set(state, {
           revision: -unit - 1,
           identity: change.writer,
@@ -277,30 +282,29 @@ class Planner {
           changedBy: writer,
           corruptMetadata: null,
         })
-        operations.push({ operation, state, effect: 'write', change, conflict })
-      } else if (key.revision === null) {
-        operations.push({ operation, state, effect: 'none', change: null, conflict: null })
-      } else {
-        changes.push({ kind: 'delete', key: operation.key })
+      } else if (key.revision !== null) {
+        each.effect = 'delete'
+        changes = appended<Change>(changes, { kind: 'delete', key: state.key })
         this.#keys.set(state, { ...MISSING, changedBy: writer })
-        operations.push({ operation, state, effect: 'delete', change: null, conflict })
       }
     }
-    if (changes.length > 0) this.#units.push({ kind: 'change', changes })
-    return { kind: 'change', unit: changes.length > 0 ? unit : null, operations, current: writer }
+    if (changes !== null) this.#units.push({ kind: 'change', changes })
+    return { kind: 'change', unit: changes !== null ? unit : null, operations: examined, current: writer }
   }
 
   /** An anonymous write keeps the identity of the last named writer. */
   #write(
-    operation: Extract<RequestedOperation, { kind: 'write' }>,
+    { value, size }: RequestedWrite,
+    { key: name }: KeyState,
     writer: Writer | null,
     key: PlannedKey,
-  ): Extract<Change, { kind: 'write' }> {
+  ): WriteChange {
     return {
       kind: 'write',
-      key: operation.key,
-      value: operation.value,
-      size: operation.size,
+      // The state's text rather than the caller's: it lives long already.
+      key: name,
+      value,
+      size,
       writer: writer ?? key.identity,
       writerAtS: writer === null ? key.identityAtS : Math.floor(this.#atMs / 1000),
       anonymous: writer === null,

@@ -3,10 +3,10 @@
  * The coordinator calls it after the backend's acknowledgement and in commit order (I2), in one go a request, so that
  * everybody sees the changes of a namespace in the same order.
  */
-import type { Change, Conflict, ConflictEvent, ConflictPolicy } from '../api.js'
+import type { Change, Conflict, ConflictEvent, ConflictPolicy, Writer } from '../api.js'
 import type { EventBus } from '../event-bus.js'
 import { displayName } from '../writer.js'
-import type { NamespaceState } from './namespace-state.js'
+import { History, type HistoryPlace } from './history.js'
 
 /** A subscriber to the changes of one namespace. */
 export interface ChangeSubscriber {
@@ -23,32 +23,30 @@ export class Publisher {
   /** Conflicts published so far. */
   readonly conflicts: Record<ConflictPolicy, number> = { ignore: 0, warn: 0, error: 0 }
   readonly #log: { add(event: ConflictEvent): void }
-  readonly #historyMax: number
-  /** Ring of the last changes of all namespaces. */
-  readonly #history: Change[] = []
-  #historyNext = 0
+  readonly #history: History
   readonly #subscribers = new Map<string, Set<ChangeSubscriber>>()
-  readonly #states: (namespace: string) => NamespaceState | undefined
   readonly #warned = new Set<string>()
 
-  constructor(
-    events: EventBus,
-    historyMax: number,
-    states: (namespace: string) => NamespaceState | undefined,
-    log: { add(event: ConflictEvent): void },
-  ) {
-    this.#log = log
+  constructor(events: EventBus, historyMax: number, log: { add(event: ConflictEvent): void }) {
     this.events = events
-    this.#historyMax = historyMax
-    this.#states = states
+    this.#history = new History(historyMax)
+    this.#log = log
   }
 
-  changed(change: Change): void {
-    this.#remember(change)
-    if (this.events.has('change')) this.events.publish('change', change)
-    const subscribers = this.#subscribers.get(change.namespace)
-    if (subscribers === undefined) return
-    for (const subscriber of subscribers) subscriber.changed(change)
+  changed(
+    place: HistoryPlace,
+    key: string,
+    kind: Change['kind'],
+    revision: number,
+    writer: Writer | null,
+  ): void {
+    this.#history.add(place, key, kind, revision, writer)
+    const isAwaited = this.events.has('change')
+    const subscribers = this.#subscribers.size === 0 ? undefined : this.#subscribers.get(place.namespace)
+    if (!isAwaited && subscribers === undefined) return
+    const change: Change = { namespace: place.namespace, key, kind, revision, writer }
+    if (isAwaited) this.events.publish('change', change)
+    for (const subscriber of subscribers ?? []) subscriber.changed(change)
   }
 
   conflict(
@@ -59,7 +57,21 @@ export class Publisher {
     atMs: number,
   ): void {
     this.conflicts[policy]++
-    const event = conflictEvent(conflict, policy, outcome, revision, atMs)
+    const { namespace, key, rule, current, previous, previousRevision, seenRevision } = conflict
+    // Field by field: copying with a spread takes several times as long.
+    const event: ConflictEvent = {
+      namespace,
+      key,
+      rule,
+      current,
+      previous,
+      previousRevision,
+      seenRevision,
+      policy,
+      outcome,
+      revision,
+      atMs,
+    }
     this.#log.add(event)
     if (this.events.has('conflict')) this.events.publish('conflict', event)
     if (policy === 'warn') this.#warn(conflict, outcome)
@@ -84,31 +96,12 @@ export class Publisher {
 
   /** Changes of the namespace after a revision, oldest first, as far as they are in memory. */
   history(namespace: string, afterRevision: number): Change[] {
-    const changes: Change[] = []
-    for (let i = 0; i < this.#history.length; i++) {
-      const change = this.#history[(this.#historyNext + i) % this.#history.length]!
-      if (change.namespace === namespace && change.revision > afterRevision) changes.push(change)
-    }
-    return changes
+    return this.#history.after(namespace, afterRevision)
   }
 
   end(): void {
     for (const subscribers of [...this.#subscribers.values()]) {
       for (const subscriber of [...subscribers]) subscriber.end()
-    }
-  }
-
-  #remember(change: Change): void {
-    if (this.#history.length < this.#historyMax) {
-      this.#history.push(change)
-      return
-    }
-    const dropped = this.#history[this.#historyNext]!
-    this.#history[this.#historyNext] = change
-    this.#historyNext = (this.#historyNext + 1) % this.#historyMax
-    const state = this.#states(dropped.namespace)
-    if (state !== undefined && state.compactedRevision < dropped.revision) {
-      state.compactedRevision = dropped.revision
     }
   }
 
@@ -128,29 +121,5 @@ export class Publisher {
     if (this.#warned.size >= WARNED_MAX) this.#warned.clear()
     this.#warned.add(identity)
     this.events.warn('CONFLICT', message, conflict.namespace)
-  }
-}
-
-/** Field by field: copying with a spread takes several times as long. */
-function conflictEvent(
-  conflict: Conflict,
-  policy: ConflictPolicy,
-  outcome: ConflictEvent['outcome'],
-  revision: number | null,
-  atMs: number,
-): ConflictEvent {
-  const { namespace, key, rule, current, previous, previousRevision, seenRevision } = conflict
-  return {
-    namespace,
-    key,
-    rule,
-    current,
-    previous,
-    previousRevision,
-    seenRevision,
-    policy,
-    outcome,
-    revision,
-    atMs,
   }
 }

@@ -48,6 +48,8 @@ export type OperationResult = WriteResult | DeleteResult
 /** What a request is answered with: result or results of a change; for create and remove, whether there was a change. */
 export type RequestAnswer = OperationResult | readonly OperationResult[] | boolean
 
+export const NO_STATES: readonly KeyState[] = []
+
 /**
  * A request in a mailbox. Until it is taken into a plan it can be withdrawn; afterwards its true outcome is delivered.
  */
@@ -57,7 +59,7 @@ export class Request {
   /** Where successful changes are noted as seen. */
   readonly seen: SeenKeys | null
   /** Key states of the operations, in their order; set when the request is admitted. */
-  states: readonly KeyState[] = []
+  states: readonly KeyState[] = NO_STATES
   withdrawn = false
   readonly #resolve: (answer: RequestAnswer) => void
   readonly #reject: (error: unknown) => void

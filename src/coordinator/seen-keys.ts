@@ -1,20 +1,23 @@
 /**
  * SeenKeys owns what one session remembers of the keys it saw: the revision, or null for a key it saw missing. Bounded:
- * beyond the bound, the key seen longest ago counts as never seen (I9). Keys are linked in the order in which they were
- * seen, since the first key of a `Map` with many deletions is slow to find.
+ * beyond the bound, the key seen longest ago counts as never seen (I9). Seeing a key again only stamps it, since that is
+ * done for every write; which ones were seen longest ago is found out when one has to go, for many at a time.
  */
 interface SeenKey {
   readonly key: string
   revision: number | null
-  older: SeenKey | null
-  newer: SeenKey | null
+  /** Counts up: the later it was seen, the higher. */
+  seenAt: number
 }
 
 export class SeenKeys {
   readonly #max: number
   readonly #keys = new Map<string, SeenKey>()
-  #oldest: SeenKey | null = null
-  #newest: SeenKey | null = null
+  #lastSeenAt = 0
+  /** Those that had to go next when it was last found out, the next one at the end. */
+  #leaving: SeenKey[] = []
+  /** What was seen later is not leaving any more. */
+  #foundOutAt = 0
 
   constructor(max: number) {
     this.#max = max
@@ -25,36 +28,27 @@ export class SeenKeys {
   }
 
   set(key: string, revision: number | null): void {
+    const seenAt = ++this.#lastSeenAt
     const known = this.#keys.get(key)
     if (known !== undefined) {
       known.revision = revision
-      if (known !== this.#newest) {
-        this.#unlink(known)
-        this.#append(known)
-      }
+      known.seenAt = seenAt
       return
     }
-    const added: SeenKey = { key, revision, older: null, newer: null }
-    this.#keys.set(key, added)
-    this.#append(added)
-    if (this.#keys.size > this.#max && this.#oldest !== null) {
-      this.#keys.delete(this.#oldest.key)
-      this.#unlink(this.#oldest)
+    this.#keys.set(key, { key, revision, seenAt })
+    if (this.#keys.size > this.#max) this.#forgetOldest()
+  }
+
+  #forgetOldest(): void {
+    for (;;) {
+      const next = this.#leaving.pop()
+      if (next === undefined) {
+        this.#leaving = [...this.#keys.values()].sort((a, b) => b.seenAt - a.seenAt)
+        this.#foundOutAt = this.#lastSeenAt
+      } else if (next.seenAt <= this.#foundOutAt) {
+        this.#keys.delete(next.key)
+        return
+      }
     }
-  }
-
-  #append(seen: SeenKey): void {
-    seen.older = this.#newest
-    seen.newer = null
-    if (this.#newest === null) this.#oldest = seen
-    else this.#newest.newer = seen
-    this.#newest = seen
-  }
-
-  #unlink(seen: SeenKey): void {
-    if (seen.older === null) this.#oldest = seen.newer
-    else seen.older.newer = seen.newer
-    if (seen.newer === null) this.#newest = seen.older
-    else seen.newer.older = seen.older
   }
 }

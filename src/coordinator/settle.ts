@@ -2,12 +2,13 @@
  * Settling: what a committed plan means for the state in memory, for subscribers and for the callers, in this order,
  * after the backend's acknowledgement (I2).
  */
-import type { Conflict, DeleteResult, WriteResult } from '../api.js'
+import type { DeleteResult, WriteResult } from '../api.js'
 import type { Head } from '../backend/backend.js'
 import type { CommitCounts } from './commit-counts.js'
+import { appended } from './appended.js'
 import type { NamespaceState } from './namespace-state.js'
 import type { Namespaces } from './namespaces.js'
-import { settledConflict, type Decision, type PlannedOperation } from './plan.js'
+import { settledConflict, type Decision, type PlannedConflict, type PlannedOperation } from './plan.js'
 import type { Publisher } from './publisher.js'
 import type { OperationResult, Request, RequestAnswer } from './request.js'
 
@@ -45,7 +46,7 @@ function remove(context: SettleContext, revision: number): void {
   const keys = state.names.sorted()
   namespaces.setRemoved(state, revision)
   for (const key of keys) {
-    publisher.changed({ namespace: state.name, key, kind: 'delete', revision, writer: null })
+    publisher.changed(state.inHistory, key, 'delete', revision, null)
   }
 }
 
@@ -55,11 +56,13 @@ function settleChange(
   decision: Extract<Decision, { kind: 'change' }>,
 ): RequestAnswer {
   const revision = decision.unit === null ? null : context.firstRevision + decision.unit
-  const results: OperationResult[] = []
-  for (const planned of decision.operations) results.push(apply(context, planned, revision, decision))
+  const { operations } = decision
+  let results: OperationResult[] | null = null
+  for (const planned of operations) results = appended(results, apply(context, planned, revision, decision))
+  if (results === null) return []
   // Whoever is told of one change of a batch finds all of them.
   for (let index = 0; index < results.length; index++) {
-    publish(context, request, decision, decision.operations[index]!, results[index]!)
+    publish(context, request, decision, operations[index]!, results[index]!)
   }
   return request.body.kind === 'change' && request.body.single ? results[0]! : results
 }
@@ -71,11 +74,11 @@ function publish(
   planned: PlannedOperation,
   { revision, conflict }: OperationResult,
 ): void {
-  const { key } = planned.operation
+  const { key } = planned.state
   const kind = planned.effect
   request.seen?.set(key, kind === 'write' ? revision : null)
   if (kind === 'none' || revision === null) return
-  publisher.changed({ namespace: state.name, key, kind, revision, writer: decision.current })
+  publisher.changed(state.inHistory, key, kind, revision, decision.current)
   if (conflict === null || request.body.kind !== 'change') return
   const outcome = kind === 'write' ? 'written' : 'deleted'
   publisher.conflict(conflict, request.body.terms.conflictPolicy, outcome, revision, atMs)
@@ -87,8 +90,8 @@ function apply(
   revision: number | null,
   decision: Extract<Decision, { kind: 'change' }>,
 ): OperationResult {
-  const { operation, state, effect, change } = planned
-  const key = operation.key
+  const { state, effect, change } = planned
+  const { key } = state
   if (effect === 'none' || revision === null) {
     return { key, deleted: false, revision: null, conflict: null } satisfies DeleteResult
   }
@@ -112,7 +115,11 @@ function apply(
   return { key, revision, conflict } satisfies WriteResult
 }
 
-function publishConflicts(context: SettleContext, request: Request, conflicts: readonly Conflict[]): void {
+function publishConflicts(
+  context: SettleContext,
+  request: Request,
+  conflicts: readonly PlannedConflict[],
+): void {
   if (request.body.kind !== 'change') return
   const policy = request.body.terms.conflictPolicy
   for (const conflict of conflicts) {

@@ -81,10 +81,10 @@ describe('loading', () => {
   test("what happened before is in nobody's memory: changes are known from the highest revision on", async () => {
     const made = given({}, { a: [], b: [] })
     const state = await loaded(made, 'a')
-    expect([state.lastRevision, state.compactedRevision]).toEqual([50, 50])
+    expect([state.lastRevision, state.inHistory.compactedRevision]).toEqual([50, 50])
     made.namespaces.setCreated(state, 60)
     const other = await loaded(made, 'b')
-    expect(other.compactedRevision).toBe(60)
+    expect(other.inHistory.compactedRevision).toBe(60)
   })
 
   test('I7: names are folded as the medium does', async () => {

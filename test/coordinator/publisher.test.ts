@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Change, Conflict, Writer } from '../../src/api.js'
-import { NamespaceState } from '../../src/coordinator/namespace-state.js'
 import { Publisher } from '../../src/coordinator/publisher.js'
 import { EventBus } from '../../src/event-bus.js'
 
@@ -14,8 +13,8 @@ beforeEach(() => {
 })
 afterEach(() => void vi.restoreAllMocks())
 
-function change(revision: number, namespace = 'n'): Change {
-  return { namespace, key: 'k', kind: 'write', revision, writer: null }
+function change(publisher: Publisher, revision: number, namespace = 'n'): void {
+  publisher.changed({ namespace, compactedRevision: 0 }, 'k', 'write', revision, null)
 }
 
 function conflict(key = 'k', previous: Writer | null = ben): Conflict {
@@ -23,38 +22,10 @@ function conflict(key = 'k', previous: Writer | null = ben): Conflict {
   return { namespace: 'n', key, rule: 'lost-update', current: ann, previous, ...revisions }
 }
 
-function given(historyMax = 3) {
-  const states = new Map(['n', 'm'].map((name) => [name, new NamespaceState(name)]))
+function given() {
   const bus = new EventBus(10)
-  return {
-    states,
-    bus,
-    publisher: new Publisher(bus, historyMax, (name) => states.get(name), { add: () => {} }),
-  }
+  return { bus, publisher: new Publisher(bus, 3, { add: () => {} }) }
 }
-
-const revisionsOf = (changes: readonly Change[]): number[] => changes.map(({ revision }) => revision)
-
-describe('history', () => {
-  test('I9: holds the last changes of all namespaces, and says up to where it has forgotten each', () => {
-    const { publisher, states } = given(3)
-    for (const revision of [1, 2, 3]) publisher.changed(change(revision, revision === 2 ? 'm' : 'n'))
-    expect(revisionsOf(publisher.history('n', 0))).toEqual([1, 3])
-    expect(revisionsOf(publisher.history('n', 1))).toEqual([3])
-    expect([states.get('n')!.compactedRevision, states.get('m')!.compactedRevision]).toEqual([0, 0])
-    for (const revision of [4, 5]) publisher.changed(change(revision))
-    expect(revisionsOf(publisher.history('n', 0))).toEqual([3, 4, 5])
-    expect(publisher.history('m', 0)).toEqual([])
-    expect([states.get('n')!.compactedRevision, states.get('m')!.compactedRevision]).toEqual([1, 2])
-  })
-
-  test('a namespace that is not in memory has nothing to be told', () => {
-    const { publisher } = given(1)
-    publisher.changed(change(1, 'elsewhere'))
-    publisher.changed(change(2))
-    expect(revisionsOf(publisher.history('n', 0))).toEqual([2])
-  })
-})
 
 describe('subscribers', () => {
   test('are told of their namespace, in order, until they leave; also when one leaves meanwhile', () => {
@@ -71,8 +42,8 @@ describe('subscribers', () => {
     const leave = subscribe('leaving')
     subscribe('a')
     subscribe('other', 'm')
-    publisher.changed(change(1))
-    publisher.changed(change(2))
+    change(publisher, 1)
+    change(publisher, 2)
     expect(told).toEqual(['leaving1', 'a1', 'a2'])
     leave()
     told.length = 0
@@ -88,7 +59,7 @@ describe('subscribers', () => {
     leave()
     publisher.subscribe('n', subscriber)
     leave()
-    publisher.changed(change(1))
+    change(publisher, 1)
     expect(told).toEqual([1])
   })
 })

@@ -30,7 +30,7 @@ function given() {
   state.load = { status: 'loaded' }
   state.names = new Names([], null)
   const bus = new EventBus(10)
-  const publisher = new Publisher(bus, 100, (name) => namespaces.find(name), { add: () => {} })
+  const publisher = new Publisher(bus, 100, { add: () => {} })
   const told: unknown[] = []
   bus.on('change', ({ key, kind, revision, writer }) => told.push([kind, key, revision, writer?.writerId]))
   bus.on('conflict', ({ key, outcome, revision, previousRevision, policy }) =>

@@ -173,7 +173,7 @@ export class FrameEncoder {
     buffer.set(writer, writerStart)
     const valueStart = writerStart + writer.length
     this.#value(value, size, valueStart)
-    const crc = crc32(buffer.subarray(valueStart, valueStart + size))
+    const crc = crc32(typeof value === 'string' ? buffer.subarray(valueStart, valueStart + size) : value)
 
     buffer[start] = RECORD_KINDS.write
     buffer[start + 1] =
