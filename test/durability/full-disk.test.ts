@@ -59,11 +59,14 @@ test('writes are refused as unchanged, reads and deletions go on, and with room 
       session.batch([{ delete: 'large/1' }, { write: 'new', value: large(99) }]),
     )
     expect(await session.read('large/1'), 'a batch is refused whole').toBe(large(1))
+    const isFull = expect.stringMatching(/^the disk is full: the journal has found no room for \d+ s;/)
+    expect((await store.health()).problems).toContainEqual(isFull)
 
     disk.isFull = false
     // That there was no room is believed for a moment.
     await new Promise((resolve) => setTimeout(resolve, 1000))
     await session.write('after', large(100))
+    expect((await store.health()).problems).not.toContainEqual(isFull)
     await store.flush()
     expect(complaints.every((text) => text.includes('TREE_STUCK'))).toBe(true)
     await store.close()
