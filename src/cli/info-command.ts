@@ -21,8 +21,9 @@ interface Options {
 
 const HELP = `
 Looks at the files, and asks the process that has the root open how it is, if there is one; it does not open the root, and
-changes nothing. 'verify' reads every byte; this command does not. It ends with 1 if that process gives no answer in three
-seconds or can't write any more, and with 5 if something is damaged.
+changes nothing. After an unclean end it holds the root's lock for a moment: who opens the root just then is refused, and has to
+try again. 'verify' reads every byte; this command does not. It ends with 1 if that process gives no answer in three seconds or
+can't write any more, and with 5 if something is damaged.
 
 With --metrics it asks the process that has the root open what it has counted, and prints it as Prometheus reads it.
 

@@ -1,4 +1,4 @@
-/** What can be told of a root from its files, whether it is open or not. Nothing is changed, and nothing is locked for long. */
+/** What can be told of a root from its files, whether it is open or not. Nothing is changed, and hardly anything is locked. */
 import { readCheckpoint, type CheckpointState } from '../backend/file/checkpoint.js'
 import { FORMAT, readFormat } from '../backend/file/format.js'
 import { storeLayout } from '../backend/file/layout.js'
@@ -34,11 +34,8 @@ export function storeIdOf(root: string): string {
 
 export async function rootFacts(root: string): Promise<RootFacts> {
   const layout = storeLayout(root)
-  const lock = await lockQuietly(root)
-  if (lock.status === 'held') lock.release()
-  const owner = lock.status === 'owned' ? lock.owner : null
-  const storeId = readFormat(fs, layout.format)?.storeId ?? null
-  const checkpoint = storeId === null ? null : readCheckpoint(fs, layout.checkpoint, storeId).state
+  const owner = await ownerOf(root)
+  const { storeId, checkpoint } = lastWords(root)
   const problems: Finding[] = []
   // A root that was not made to its end is no problem; one that has lost its format is.
   if (storeId === null)
@@ -55,6 +52,23 @@ export async function rootFacts(root: string): Promise<RootFacts> {
     backlogKeys: await countBacklog(root, storeId, checkpoint, owner, problems),
     preserved: listIfThere(layout.preserved).length,
   }
+}
+
+function lastWords(root: string): { storeId: string | null; checkpoint: CheckpointState | null } {
+  const { format, checkpoint } = storeLayout(root)
+  const storeId = readFormat(fs, format)?.storeId ?? null
+  return { storeId, checkpoint: storeId === null ? null : readCheckpoint(fs, checkpoint, storeId).state }
+}
+
+/**
+ * A root that was closed cleanly has no owner: the first thing that one does is to take that back. So its lock need not be
+ * tried, which would refuse whoever opens the root at that moment; after an unclean end there is no other way.
+ */
+async function ownerOf(root: string): Promise<Owner | null> {
+  if (lastWords(root).checkpoint?.clean === true) return null
+  const lock = await lockQuietly(root)
+  if (lock.status === 'held') lock.release()
+  return lock.status === 'owned' ? lock.owner : null
 }
 
 async function countBacklog(

@@ -34,6 +34,11 @@ interface Waiter {
   readonly fail: (error: unknown) => void
 }
 
+interface Waiting extends Waiter {
+  /** When it began to wait, by the clock that only goes forward. */
+  readonly since: number
+}
+
 const PAUSE_FIRST_MS = 10
 const PAUSE_MAX_MS = 500
 
@@ -44,7 +49,7 @@ export class SharedRoot {
   #parts: StoreParts | null = null
   #isOwner = false
   #searching: Promise<void>
-  #waiters: Waiter[] = []
+  #waiters: Waiting[] = []
   #timer: NodeJS.Timeout | null = null
 
   /** `ownerWaitMs` is how long whoever waits does so while the root has an owner that can't be reached. */
@@ -85,8 +90,9 @@ export class SharedRoot {
     if (signal?.aborted === true) return fail(signal.reason)
     if (this.#parts !== null && this.#parts !== not) return go(this.#parts)
     let detach = (): void => {}
-    const waiting: Waiter = {
+    const waiting: Waiting = {
       ...waiter,
+      since: performance.now(),
       go: (parts) => {
         detach()
         go(parts)
@@ -114,14 +120,13 @@ export class SharedRoot {
   }
 
   async #search(): Promise<void> {
-    const startedAt = performance.now()
     for (let pauseMs = PAUSE_FIRST_MS; !this.isClosed; pauseMs = Math.min(2 * pauseMs, PAUSE_MAX_MS)) {
       try {
         this.#found(await this.#connectOrOpen())
         return
       } catch (error) {
-        const waitedMs = performance.now() - startedAt
-        if (!isPassing(error) || waitedMs >= this.#settings.ownerWaitMs) this.#failAll(error)
+        if (isPassing(error)) this.#failLate(error)
+        else this.#failAll(error)
       }
       await this.#pause(pauseMs)
     }
@@ -160,6 +165,14 @@ export class SharedRoot {
     this.#hooks.lost()
     // Calls that were under way are rejected before, and wait then, in their order.
     this.#searching = this.#search()
+  }
+
+  /** Those who have waited for long enough; others began later. */
+  #failLate(error: unknown): void {
+    const latest = performance.now() - this.#settings.ownerWaitMs
+    const late = this.#waiters.filter(({ since }) => since <= latest)
+    this.#waiters = this.#waiters.filter(({ since }) => since > latest)
+    for (const { fail } of late) fail(error)
   }
 
   #failAll(error: unknown): void {

@@ -66,6 +66,22 @@ describe('shareStore', () => {
     await expect(waiting).rejects.toThrow('given up')
   })
 
+  test('every call waits for an owner as long as it was told to, whenever it was made', async () => {
+    const { root, owner } = await owned()
+    const ownerWaitMs = 700
+    const store = await shareStore({ root, workers: 1, ownerWaitMs })
+    onTestFinished(() => store.close({ flush: false }).catch(() => {}))
+    const session = await store.init('n')
+    const unreachable = await openStore({ root, workers: 1, socket: false })
+    onTestFinished(() => unreachable.close())
+    owner.cut()
+    for (let call = 0; call < 3; call++) {
+      const begin = performance.now()
+      await refusal('STORE_OWNED', () => session.read('k'))
+      expect(performance.now() - begin).toBeGreaterThanOrEqual(ownerWaitMs)
+    }
+  })
+
   test('refuses what can not be shared, and roots that can not be opened', async () => {
     expect(await failureOf(() => shareStore({ backend: new HeldBackend() } as never))).toBeInstanceOf(
       TypeError,
