@@ -52,6 +52,13 @@ export class BatchReader {
     return this.integer(1, Number.MAX_SAFE_INTEGER)
   }
 
+  /** Null for nothing. */
+  optionalNumber(): number | null {
+    if (this.#list[this.#next] !== null) return this.integer(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
+    this.next()
+    return null
+  }
+
   flag(): boolean {
     const value = this.next()
     if (typeof value === 'boolean') return value

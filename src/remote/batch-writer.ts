@@ -18,7 +18,6 @@ export class BatchWriter {
   #packedBytes = 0
   #large: ArrayBuffer[] = []
   #ports: MessagePort[] = []
-  readonly #encoder = new TextEncoder()
 
   get isEmpty(): boolean {
     return this.#list.length === 0
@@ -39,8 +38,8 @@ export class BatchWriter {
       this.#packedBytes += size
       return
     }
-    const bytes = new Uint8Array(size)
-    this.#put(value, bytes)
+    const bytes = Buffer.allocUnsafeSlow(size)
+    put(value, bytes, 0)
     this.#large.push(bytes.buffer)
   }
 
@@ -61,17 +60,17 @@ export class BatchWriter {
 
   #pack(): Uint8Array | null {
     if (this.#packedBytes === 0) return null
-    const bytes = new Uint8Array(this.#packedBytes)
+    const bytes = Buffer.allocUnsafeSlow(this.#packedBytes)
     let offset = 0
     for (const { value, size } of this.#packed) {
-      this.#put(value, bytes.subarray(offset, offset + size))
+      put(value, bytes, offset)
       offset += size
     }
     return bytes
   }
+}
 
-  #put(value: Value, target: Uint8Array): void {
-    if (typeof value === 'string') this.#encoder.encodeInto(value, target)
-    else target.set(value)
-  }
+function put(value: Value, target: Buffer, at: number): void {
+  if (typeof value === 'string') target.write(value, at, 'utf8')
+  else target.set(value, at)
 }

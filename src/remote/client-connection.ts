@@ -19,6 +19,7 @@ import { takeDelivery, type ClientInbox, type SentConflict, type SentResult } fr
 import type { ClientWatch } from './client-watch.js'
 import type { GreetingContent } from './greeting.js'
 import { CALL, CLIENT_METHOD, HOST_METHOD } from './wire.js'
+import { ReceivedWriters } from './writer-table.js'
 
 type Status =
   | { readonly kind: 'open' }
@@ -30,6 +31,7 @@ type Status =
 export class ClientConnection implements ClientInbox {
   readonly greeting: GreetingContent
   readonly batch = new BatchWriter()
+  readonly writers = new ReceivedWriters()
   readonly calls: ClientCalls
   readonly events: ClientEvents
   readonly watches = new Map<number, ClientWatch>()

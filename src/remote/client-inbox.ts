@@ -6,6 +6,7 @@ import type { FoundEntry, KnownHead } from '../store-host.js'
 import { BatchReader, MalformedBatch } from './batch-reader.js'
 import { decodeError, type EncodedError } from './encode-error.js'
 import { ANSWER, RULES } from './wire.js'
+import type { ReceivedWriters } from './writer-table.js'
 
 /** Namespace and key are known on this side. */
 export type SentConflict = Omit<Conflict, 'namespace' | 'key'>
@@ -29,6 +30,8 @@ type Answer =
   | readonly ConflictEvent[]
 
 export interface ClientInbox {
+  /** Of all deliveries so far. */
+  readonly writers: ReceivedWriters
   /** An answer that fits any call: a truth, nothing, null for what is missing, an entry, a head. */
   answered(id: number, answer: Answer): void
   /** How many results the change with this id has. */
@@ -59,16 +62,16 @@ function takeEntry(reader: BatchReader, inbox: ClientInbox): void {
     case ANSWER.CHANGED: {
       const id = reader.id()
       const results: SentResult[] = []
-      for (let count = inbox.countOf(id); count > 0; count--) results.push(takeResult(reader))
+      for (let count = inbox.countOf(id); count > 0; count--) results.push(takeResult(reader, inbox.writers))
       return inbox.changed(id, results)
     }
     case ANSWER.FOUND: {
       const id = reader.id()
-      const head = takeHead(reader)
+      const head = takeHead(reader, inbox.writers)
       return inbox.answered(id, { head, value: reader.value(head.size) })
     }
     case ANSWER.HEAD_FOUND:
-      return inbox.answered(reader.id(), takeHead(reader))
+      return inbox.answered(reader.id(), takeHead(reader, inbox.writers))
     case ANSWER.MISSING:
       return inbox.answered(reader.id(), null)
     case ANSWER.NAMES:
@@ -111,16 +114,16 @@ function takeEntry(reader: BatchReader, inbox: ClientInbox): void {
   }
 }
 
-function takeResult(reader: BatchReader): SentResult {
+function takeResult(reader: BatchReader, writers: ReceivedWriters): SentResult {
   const deleted = reader.next() as boolean | null
   const revision = reader.next() as number | null
-  return { deleted, revision, conflict: reader.flag() ? takeConflict(reader) : null }
+  return { deleted, revision, conflict: reader.flag() ? takeConflict(reader, writers) : null }
 }
 
-function takeConflict(reader: BatchReader): SentConflict {
+function takeConflict(reader: BatchReader, writers: ReceivedWriters): SentConflict {
   const rule = RULES[reader.integer(0, RULES.length - 1)]!
-  const current = reader.writer() ?? {}
-  const previous = reader.writer()
+  const current = writers.take(reader) ?? {}
+  const previous = writers.take(reader)
   return {
     rule,
     current,
@@ -130,12 +133,12 @@ function takeConflict(reader: BatchReader): SentConflict {
   }
 }
 
-function takeHead(reader: BatchReader): KnownHead {
+function takeHead(reader: BatchReader, writers: ReceivedWriters): KnownHead {
   const revision = reader.integer(0, Number.MAX_SAFE_INTEGER)
   const size = reader.integer(0, Number.MAX_SAFE_INTEGER)
   const updatedAtMs = reader.next() as number
   const external = reader.flag()
-  return { revision, size, updatedAtMs, external, writer: reader.writer() }
+  return { revision, size, updatedAtMs, external, writer: writers.take(reader) }
 }
 
 function takeNames(reader: BatchReader): readonly string[] {

@@ -9,6 +9,7 @@ import type { WatchAnswers } from './host-watches.js'
 import type { InFlight } from './in-flight.js'
 import type { Outbox } from './outbox.js'
 import { ANSWER, RULES } from './wire.js'
+import { SentWriters } from './writer-table.js'
 
 /** Names in one text: no name has a NUL. */
 const NAMES_PER_TEXT = 10_000
@@ -16,6 +17,7 @@ const NAMES_PER_TEXT = 10_000
 export class HostAnswers implements ReadAnswers, WatchAnswers {
   readonly #outbox: Outbox
   readonly #inFlight: InFlight
+  readonly #writers = new SentWriters()
 
   constructor(outbox: Outbox, inFlight: InFlight) {
     this.#outbox = outbox
@@ -118,15 +120,15 @@ export class HostAnswers implements ReadAnswers, WatchAnswers {
   #conflict({ rule, current, previous, previousRevision, seenRevision }: Conflict): void {
     const { writer } = this.#outbox
     writer.push(RULES.indexOf(rule))
-    writer.pushWriter(current)
-    writer.pushWriter(previous)
+    this.#writers.push(writer, current)
+    this.#writers.push(writer, previous)
     writer.push(previousRevision, seenRevision)
   }
 
   #head(kind: number, id: number, head: KnownHead, size: number): void {
     const { writer } = this.#outbox
     writer.push(kind, id, head.revision, size, head.updatedAtMs, head.external)
-    writer.pushWriter(head.writer)
+    this.#writers.push(writer, head.writer)
     this.#outbox.schedule()
   }
 

@@ -1,4 +1,5 @@
 /** The operations of a change as they come from a connection: checked as if nobody had checked them before. */
+import { appended } from '../coordinator/appended.js'
 import type { RequestedOperation } from '../coordinator/request.js'
 import { stateError } from '../errors.js'
 import { normalizeKey } from '../key.js'
@@ -16,7 +17,7 @@ export interface ReadOperations {
 }
 
 export function readOperations(reader: BatchReader, count: number, limits: Limits): ReadOperations {
-  const operations: RequestedOperation[] = []
+  let operations: RequestedOperation[] | null = null
   const keys = count === 1 ? null : new Set<string>()
   let bytes = 0
   let problem: { readonly error: unknown } | null = null
@@ -24,7 +25,8 @@ export function readOperations(reader: BatchReader, count: number, limits: Limit
     const isWrite = reader.flag()
     const key = reader.text()
     const size = reader.integer(0, limits.valueBytesMax)
-    const conditions = { ifRevision: reader.condition(), seen: reader.condition() }
+    const ifRevision = reader.condition()
+    const seen = reader.condition()
     try {
       checkKey(key, limits.keyBytesMax)
       if (keys?.has(key)) throw new TypeError(`key '${key}' occurs twice in one batch`)
@@ -33,13 +35,15 @@ export function readOperations(reader: BatchReader, count: number, limits: Limit
       problem ??= { error }
     }
     bytes += size
-    if (isWrite) operations.push({ kind: 'write', key, value: takeOver(reader, size), size, ...conditions })
-    else operations.push({ kind: 'delete', key, ...conditions })
+    const operation: RequestedOperation = isWrite
+      ? { kind: 'write', key, value: takeOver(reader, size), size, ifRevision, seen }
+      : { kind: 'delete', key, ifRevision, seen }
+    operations = appended(operations, operation)
   }
   if (bytes > limits.queueBytesMax) {
     problem ??= { error: tooManyBytes(limits.queueBytesMax, bytes) }
   }
-  return { operations, bytes, problem }
+  return { operations: operations ?? [], bytes, problem }
 }
 
 /** Only a normal form is a key here: what callers write was brought into it on their side. */

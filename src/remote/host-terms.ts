@@ -2,16 +2,15 @@
  * HostTerms owns the identities and policies that a connection refers to by number, checked once. What a slot was asked to
  * hold against the rules is refused when it is used.
  */
-import type { ConflictPolicy, ConflictRule, Durability, Writer } from '../api.js'
+import type { ConflictPolicy, Durability, Writer } from '../api.js'
 import type { ChangeTerms } from '../coordinator/request.js'
 import { normalizeWriter } from '../writer.js'
 import type { BatchReader } from './batch-reader.js'
 import { MalformedBatch } from './batch-reader.js'
 import { checkWriter, type Bounds } from './bounds.js'
-import { TERMS_SLOTS } from './wire.js'
+import { RULES, TERMS_SLOTS } from './wire.js'
 
 const POLICIES: readonly ConflictPolicy[] = ['ignore', 'warn', 'error']
-const RULES: readonly ConflictRule[] = ['lost-update', 'writer-change']
 const DURABILITIES: readonly Durability[] = ['journal', 'tree']
 
 type Slot = { readonly terms: ChangeTerms } | { readonly error: unknown }

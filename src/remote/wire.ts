@@ -19,8 +19,8 @@
  *   FAILED id error · WITHDRAWN id · YES id · NO id · DONE id · MISSING id · NAMES id parts
  *   WRITTEN id revision: one write without conflict
  *   CHANGED id, then per operation: deleted (null for a write) revision hasConflict, and with a conflict
- *     rule current(4) previous(4) previousRevision seenRevision; namespace and key are known
- *   FOUND id revision size updatedAtMs external writer(4) (and the value's bytes) · HEAD_FOUND, without them
+ *     rule current previous previousRevision seenRevision; namespace and key are known, identities as in writer-table.ts
+ *   FOUND id revision size updatedAtMs external writer (and the value's bytes) · HEAD_FOUND, without them
  *   WATCH_ITEM id item · WATCH_END id error · PROGRESS id done total
  *   PLAIN id value: metrics, conflicts
  *   EVENT type event · LAGGED type total [namespace, count]… · STORE_FAILED error · CLOSED flushed
@@ -28,7 +28,7 @@
 import type { ConflictRule } from '../api.js'
 import type { Limits } from '../limits.js'
 
-export const PROTOCOL = 3
+export const PROTOCOL = 4
 
 /** The two methods that comlink carries. */
 export const HOST_METHOD = 'calls'
@@ -38,7 +38,10 @@ export const CLIENT_METHOD = 'deliver'
 export const LARGE_BYTES = 64 * 1024
 
 /** Writers and policies that a connection can refer to at once. */
-export const TERMS_SLOTS = 256
+export const TERMS_SLOTS = 1024
+
+/** Identities in answers that are known by number at once. */
+export const WRITER_SLOTS = 1024
 
 /** Events of a type, or items of a watch, that are sent ahead of being taken. */
 export const EVENT_WINDOW = 256

@@ -3,7 +3,7 @@ import { MessageChannel } from 'node:worker_threads'
 import { afterEach, describe, expect, test } from 'vitest'
 import { collect } from '../../src/contract/observe.js'
 import { connectStore } from '../../src/remote/connect.js'
-import { ANSWER, CALL, LARGE_BYTES } from '../../src/remote/wire.js'
+import { ANSWER, CALL, LARGE_BYTES, TERMS_SLOTS } from '../../src/remote/wire.js'
 import { collectGarbage } from '../helpers/collect-garbage.js'
 import { hosted, until, type Hosted } from './hosted.js'
 import { errorOf, RawPort } from './raw-port.js'
@@ -208,7 +208,9 @@ describe('a hostile batch', () => {
     'a condition that is a text': () => [[...CHANGE, true, 1, true, 'k', 0, '7', null]],
     'a negative condition': () => [[...CHANGE, true, 1, true, 'k', 0, -7, null]],
     'terms that were never given': () => [[CALL.CHANGE, 1, 'n', 7, true, 1, true, 'k', 0, null, null]],
-    'terms out of range': () => [[CALL.TERMS, 256, ...NOBODY, 'ignore', 'lost-update', 'journal', false]],
+    'terms out of range': () => [
+      [CALL.TERMS, TERMS_SLOTS, ...NOBODY, 'ignore', 'lost-update', 'journal', false],
+    ],
     'an unknown policy': () => [[CALL.TERMS, 0, ...NOBODY, '__proto__', 'lost-update', 'journal', false]],
     'an unknown rule': () => [[CALL.TERMS, 0, ...NOBODY, 'ignore', 'constructor', 'journal', false]],
     'a writer that is no text': () => [[CALL.TERMS, 0, { id: 1 }, ...NOBODY]],
