@@ -77,7 +77,7 @@ async function run(context: CommandContext, options: Options, namespaces: string
   for (const { name, revision, keys, bytes } of exported) {
     if (!context.json) break
     const line = { namespace: name, revision, keys, bytes }
-    if (toStandardOutput) process.stderr.write(`${JSON.stringify(line)}\n`)
+    if (toStandardOutput) context.status.note(JSON.stringify(line))
     else await context.output.json(line)
   }
   const keys = exported.reduce((sum, namespace) => sum + namespace.keys, 0)

@@ -13,7 +13,7 @@ import { formatBytes, formatCount } from './format-values.js'
 import { describeError } from './describe-error.js'
 import { EXIT_STATUS, ExitCode } from './exit-code.js'
 import { addCommonOptions, conflictPolicy } from './parse-options.js'
-import { standardInput } from './read-value.js'
+import { inputUntil } from './read-value.js'
 import { runs, type CommandContext } from './run-command.js'
 import { withStore } from './store-of-root.js'
 
@@ -58,7 +58,7 @@ export function importCommand(): Command {
 }
 
 async function run(context: CommandContext, options: Options, source: string | undefined): Promise<void> {
-  const archive = readerOf(source, context.signal)
+  const archive = readerOf(source, context)
   const counts = await withStore(context, { mayCreate: true, once: true, outlivesOwner: true }, (store) =>
     importInto(context, store, archive, options),
   )
@@ -100,9 +100,12 @@ async function importInto(
   }
 }
 
-function readerOf(source: string | undefined, signal: AbortSignal): ArchiveReader {
+function readerOf(source: string | undefined, { surroundings, signal }: CommandContext): ArchiveReader {
   if (source === undefined || source === '-')
-    return new TarReader(() => Readable.from(standardInput(signal), { objectMode: false }), false)
+    return new TarReader(
+      () => Readable.from(inputUntil(surroundings.input, signal), { objectMode: false }),
+      false,
+    )
   const path = resolve(source)
   try {
     if (statSync(path).isDirectory()) return new DirectoryReader(path)

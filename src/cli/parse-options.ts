@@ -2,6 +2,7 @@
 import { userInfo } from 'node:os'
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { parseConflictPolicy, type ConflictPolicy, type Writer } from '../index.js'
+import type { Surroundings } from './surroundings.js'
 
 export function wholeNumber(min: number): (text: string) => number {
   return (text) => {
@@ -31,12 +32,12 @@ export function addWriterOption(command: Command): Command {
   return command.addOption(new Option('--writer <id>', 'who writes (default: cli:$USER)'))
 }
 
-export function writerOf({ writer }: { readonly writer?: string }): Writer {
-  return { writerId: writer ?? `cli:${userName()}` }
+export function writerOf({ writer }: { readonly writer?: string }, { environment }: Surroundings): Writer {
+  return { writerId: writer ?? `cli:${userName(environment)}` }
 }
 
-function userName(): string {
-  const named = process.env['USER'] ?? process.env['LOGNAME'] ?? process.env['USERNAME']
+function userName(environment: Surroundings['environment']): string {
+  const named = environment['USER'] ?? environment['LOGNAME'] ?? environment['USERNAME']
   if (named !== undefined && named !== '') return named
   try {
     return userInfo().username

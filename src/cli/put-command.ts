@@ -66,10 +66,10 @@ async function put(
   const { output, json, signal } = context
   // What can't be stored makes no namespace and no root.
   checkNames(namespace, key)
-  const value = await readValue(file, signal)
+  const value = await readValue(file, context.surroundings.input, signal)
   const { ifRevision, repairMetadata } = options
   const mayCreate = ifRevision === undefined
-  await withStore(context, { writer: writerOf(options), mayCreate }, async (store) => {
+  await withStore(context, { writer: writerOf(options, context.surroundings), mayCreate }, async (store) => {
     const session = mayCreate
       ? await store.init(namespace, { signal })
       : await store.resume(namespace, { signal })

@@ -1,15 +1,18 @@
 /** Reads a value to write: from a file, or from standard input. */
 import { open } from 'node:fs/promises'
-import { stdin } from 'node:process'
-import { finished } from 'node:stream'
+import { finished, type Readable } from 'node:stream'
 import { CliError } from './cli-error.js'
 import { ExitCode } from './exit-code.js'
 
 /** Stores take 8 MiB by default, and what theirs take can't be asked; input without an end must not fill the memory. */
 const VALUE_BYTES_MAX = 64 * 1024 * 1024
 
-export async function readValue(file: string | undefined, signal: AbortSignal): Promise<Uint8Array> {
-  if (file === undefined || file === '-') return collect(standardInput(signal), 'standard input')
+export async function readValue(
+  file: string | undefined,
+  input: Readable,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  if (file === undefined || file === '-') return collect(inputUntil(input, signal), 'standard input')
   let handle
   try {
     handle = await open(file, 'r')
@@ -25,12 +28,12 @@ export async function readValue(file: string | undefined, signal: AbortSignal): 
 }
 
 /** Standard input, which ends when the command is interrupted. */
-export function standardInput(signal: AbortSignal): NodeJS.ReadableStream & AsyncIterable<Uint8Array> {
-  const stop = (): void => void stdin.destroy(signal.reason instanceof Error ? signal.reason : undefined)
+export function inputUntil(input: Readable, signal: AbortSignal): Readable {
+  const stop = (): void => void input.destroy(signal.reason instanceof Error ? signal.reason : undefined)
   if (signal.aborted) stop()
   signal.addEventListener('abort', stop, { once: true })
-  finished(stdin, () => signal.removeEventListener('abort', stop))
-  return stdin as NodeJS.ReadableStream & AsyncIterable<Uint8Array>
+  finished(input, () => signal.removeEventListener('abort', stop))
+  return input
 }
 
 async function collect(stream: AsyncIterable<Uint8Array>, from: string): Promise<Uint8Array> {

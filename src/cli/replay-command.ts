@@ -94,6 +94,6 @@ function showProgress(status: StatusLine, plannedKills: number): (progress: Repl
     const reached = Math.floor((settled / batches) * NOTES)
     if (reached <= tenths) return
     tenths = reached
-    if (!process.stderr.isTTY) status.note(share)
+    if (!status.isTerminal) status.note(share)
   }
 }

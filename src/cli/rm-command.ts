@@ -51,7 +51,7 @@ async function rm(
   keys: string[],
 ): Promise<void> {
   checkUsage(options, keys)
-  await withStore(context, { writer: writerOf(options) }, async (store) => {
+  await withStore(context, { writer: writerOf(options, context.surroundings) }, async (store) => {
     if (options.all === true) await removeNamespace(context, store, namespace, options)
     else await deleteKeys(context, store, namespace, keys, options)
   })

@@ -4,11 +4,12 @@
  */
 import type { Command } from 'commander'
 import { CliError } from './cli-error.js'
-import { describeError, errorToJson, formatError } from './describe-error.js'
+import { describeError, errorToJson, formatError, type DescribedError } from './describe-error.js'
 import { ExitCode } from './exit-code.js'
 import { isClosedPipe, Output } from './output.js'
 import { escapeUnsafe } from './printable.js'
 import { statusLine, type StatusLine } from './status-line.js'
+import { programOf, type Program, type Surroundings } from './surroundings.js'
 
 export interface CommonOptions {
   readonly root?: string
@@ -26,6 +27,7 @@ export interface CommandContext {
   readonly status: StatusLine
   /** A line for people, beside the output. */
   readonly note: (text: string) => void
+  readonly surroundings: Surroundings
 }
 
 /** Why a command was interrupted. */
@@ -59,22 +61,25 @@ export function runs<A extends readonly unknown[], O = object>(
 ): (...given: unknown[]) => Promise<void> {
   return async (...given) => {
     const command = given.at(-1) as Command
-    const options = { ...command.parent?.opts(), ...command.opts() } as O & CommonOptions
-    await runCommand(command.name(), options, (context) =>
+    const program = programOf(command)
+    const options: O & CommonOptions = { ...program.opts(), ...command.opts() }
+    await runCommand(program, command.name(), options, (context) =>
       run(context, options, ...(given.slice(0, -2) as unknown as A)),
     )
   }
 }
 
 async function runCommand(
+  program: Program,
   command: string,
   options: CommonOptions,
   run: (context: CommandContext) => Promise<ExitCode | void>,
 ): Promise<void> {
+  const { surroundings } = program
   const abort = new AbortController()
-  const status = statusLine(process.stderr)
+  const status = statusLine(surroundings.errors)
   const clear = (): void => status.end()
-  const output = new Output(process.stdout, { interrupted: abort.signal, beforeWriting: clear })
+  const output = new Output(surroundings.output, { interrupted: abort.signal, beforeWriting: clear })
   const json = options.json === true
   const stopListening = listenToSignals(abort)
   // However it ends, the terminal is left as it was.
@@ -83,41 +88,40 @@ async function runCommand(
   const keepAlive = setInterval(() => {}, LONG_MS)
   const signal = AbortSignal.any([abort.signal, output.gone])
   const note = (text: string): void => status.note(escapeUnsafe(`agent-state ${command}: ${text}`))
-  process.stderr.on('error', () => {
-    // Nobody reads what is told beside the output.
-  })
   try {
-    process.exitCode =
-      (await run({ command, root: options.root, json, signal, output, status, note })) ?? ExitCode.ok
+    const { root } = options
+    program.exitCode =
+      (await run({ command, root, json, signal, output, status, note, surroundings })) ?? ExitCode.ok
     await output.end()
     status.end()
     if (output.gone.aborted && !isClosedPipe(output.gone.reason)) throw output.gone.reason
   } catch (error) {
     status.end()
-    process.exitCode = report(command, json, error, abort.signal, output)
+    program.exitCode = report(error, abort.signal, output, (described) =>
+      surroundings.errors.write(
+        `${json ? JSON.stringify(errorToJson(command, described)) : formatError(command, described)}\n`,
+      ),
+    )
   } finally {
     clearInterval(keepAlive)
     stopListening()
     process.off('exit', clear)
   }
-  // What nobody reads would keep the process alive for ever.
-  if (abort.signal.aborted) process.exit()
+  program.isInterrupted = abort.signal.aborted
 }
 
 function report(
-  command: string,
-  json: boolean,
   error: unknown,
   interrupted: AbortSignal,
   output: Output,
+  tell: (described: DescribedError) => void,
 ): ExitCode {
   if (interrupted.reason instanceof Interruption) return interrupted.reason.exitCode
   // What waits for the output wraps its reason.
   const isLostOutput = output.gone.aborted && !(error instanceof CliError)
   if (isLostOutput && isClosedPipe(output.gone.reason)) return ExitCode.ok
   const described = describeError(isLostOutput ? output.gone.reason : error)
-  const text = json ? JSON.stringify(errorToJson(command, described)) : formatError(command, described)
-  process.stderr.write(`${text}\n`)
+  tell(described)
   return described.exitCode
 }
 

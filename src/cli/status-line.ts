@@ -1,8 +1,9 @@
 /** What shows how far a command is: a bar or a word at the bottom of a terminal; elsewhere nothing but what stays. */
-import type { WriteStream } from 'node:tty'
 import cliProgress, { type SingleBar } from 'cli-progress'
+import type { OutputStream } from './output.js'
 
 export interface StatusLine {
+  readonly isTerminal: boolean
   /** How much is done, until the next call; only on a terminal. */
   bar(done: number, total: number, text: string): void
   /** The same where nobody knows how much there is to do. */
@@ -25,9 +26,10 @@ const SHOWN = {
   gracefulExit: false,
 }
 
-export function statusLine(stream: WriteStream): StatusLine {
+export function statusLine(stream: OutputStream): StatusLine {
   const share = new cliProgress.SingleBar({ ...SHOWN, stream, format: '[{bar}] {text}' })
   const word = new cliProgress.SingleBar({ ...SHOWN, stream, format: '{text}' })
+  const isTerminal = stream.isTTY === true
   let shown: SingleBar | null = null
   // Where nothing is shown, the end of somebody's output may stand there, which is left alone.
   const end = (): void => {
@@ -35,7 +37,7 @@ export function statusLine(stream: WriteStream): StatusLine {
     shown = null
   }
   const show = (bar: SingleBar, done: number, total: number, text: string): void => {
-    if (!stream.isTTY) return
+    if (!isTerminal) return
     if (shown === bar) {
       bar.setTotal(total)
       bar.update(done, { text })
@@ -46,6 +48,7 @@ export function statusLine(stream: WriteStream): StatusLine {
     bar.start(total, done, { text })
   }
   return {
+    isTerminal,
     bar: (done, total, text) => show(share, done, total, text),
     update: (text) => show(word, 0, 1, text),
     note: (text) => {

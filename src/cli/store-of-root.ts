@@ -17,9 +17,10 @@ export interface StoreOptions {
   readonly outlivesOwner?: boolean
 }
 
-export function rootOf({ root }: CommandContext, mayCreate = false): string {
+export function rootOf({ root, surroundings }: CommandContext, mayCreate = false): string {
+  const { environment, directory } = surroundings
   return findRoot({
-    ...{ given: root, environment: process.env['AGENT_STATE_ROOT'], from: process.cwd(), mayCreate },
+    ...{ given: root, environment: environment['AGENT_STATE_ROOT'], from: directory, mayCreate },
   })
 }
 

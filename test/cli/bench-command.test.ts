@@ -9,6 +9,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { BenchReport } from '../../src/bench/bench.js'
 import { formatBench } from '../../src/cli/format-bench.js'
 import { temporaryFolder } from '../replay/temporary-folder.js'
+import { inProcess } from './support/run-cli.js'
 
 const PROGRAM = fileURLToPath(new URL('../../dist/cli/agent-state.js', import.meta.url))
 
@@ -22,6 +23,11 @@ interface Ended {
 
 function bench(...args: readonly string[]): Promise<Ended> {
   return endOf(start(args))
+}
+
+/** Of what ends before it begins to measure. */
+function answer(...args: readonly string[]): Promise<Ended> {
+  return inProcess(['bench', ...args])
 }
 
 function start(args: readonly string[]): Started {
@@ -73,17 +79,17 @@ describe('agent-state bench', () => {
 
   test.runIf(existsSync('/dev/shm'))('refuses what is in memory only, and makes nothing there', async () => {
     const root = `/dev/shm/agent-state-bench-test-${process.pid}`
-    const { status, errors } = await bench('--root', root)
+    const { status, errors } = await answer('--root', root)
     expect(status).toBe(2)
     expect(errors).toContain('nothing is durable there')
     expect(existsSync(root)).toBe(false)
   })
 
   test('refuses a root that is a file, and wrong usage', async () => {
-    const used = await bench('--root', join(PROGRAM, 'below'))
+    const used = await answer('--root', join(PROGRAM, 'below'))
     expect([used.status, used.errors]).toEqual([2, expect.stringContaining("can't be used")])
-    expect((await bench()).status).toBe(2)
-    expect((await bench('--root', '.', '--seconds', '0')).status).toBe(2)
+    expect((await answer()).status).toBe(2)
+    expect((await answer('--root', '.', '--seconds', '0')).status).toBe(2)
   })
 
   test('tells what is wrong as one object a line with --json, wherever that stands', async () => {
@@ -92,7 +98,7 @@ describe('agent-state bench', () => {
       ['--json'],
       ['--json', '--seconds', 'many'],
     ]
-    const ended = await Promise.all(commands.map((args) => bench(...args)))
+    const ended = await Promise.all(commands.map((args) => answer(...args)))
     expect(ended.map(({ status, output }) => [status, output])).toEqual(commands.map(() => [2, '']))
     const errors = ended.map((end): unknown => JSON.parse(end.errors))
     expect(errors).toMatchObject([
@@ -119,7 +125,7 @@ describe('agent-state bench', () => {
   })
 
   test('says how it is used, and claims nothing about others', async () => {
-    const { status, output } = await bench('--help')
+    const { status, output } = await answer('--help')
     expect(status).toBe(0)
     expect(output).toContain('--root <dir>')
     expect(output).not.toMatch(/sqlite|lmdb|level|faster/i)

@@ -7,6 +7,7 @@ import {
   cli,
   closedRoot,
   endOf,
+  inProcess,
   lines,
   ownedRoot,
   ownedStore,
@@ -26,27 +27,31 @@ describe('put and get', () => {
     expect((await cli(['get', 'n', 'piped', '--root', root])).bytes).toEqual(EVERY_BYTE)
     const file = join(dirname(root), 'file')
     writeFileSync(file, EVERY_BYTE)
-    expect(await cli(['--root', root, 'put', 'n', 'a/file', file])).toMatchObject({ status: 0 })
-    expect((await cli(['--root', root, 'get', 'n', 'a/file'])).bytes).toEqual(EVERY_BYTE)
-    const [entry] = lines(await cli(['get', 'n', 'piped', '--root', root, '--json']))
+    expect(await inProcess(['--root', root, 'put', 'n', 'a/file', file])).toMatchObject({ status: 0 })
+    expect((await inProcess(['--root', root, 'get', 'n', 'a/file'])).bytes).toEqual(EVERY_BYTE)
+    const [entry] = lines(await inProcess(['get', 'n', 'piped', '--root', root, '--json']))
     expect(entry).toMatchObject({ key: 'piped', encoding: 'base64', value: EVERY_BYTE.toString('base64') })
   })
 
   test('take the largest value, and refuse a larger one without having changed anything (I9)', async () => {
     const root = temporaryRoot()
     const largest = Buffer.alloc(8 * 1024 * 1024, 'x')
-    expect(await cli(['put', 'n', 'k', '--root', root], { input: largest })).toMatchObject({ status: 0 })
-    expect((await cli(['get', 'n', 'k', '--root', root])).bytes.equals(largest)).toBe(true)
-    const refused = await cli(['put', 'n', 'k', '--root', root], { input: Buffer.alloc(largest.length + 1) })
+    expect(await inProcess(['put', 'n', 'k', '--root', root], { input: largest })).toMatchObject({
+      status: 0,
+    })
+    expect((await inProcess(['get', 'n', 'k', '--root', root])).bytes.equals(largest)).toBe(true)
+    const refused = await inProcess(['put', 'n', 'k', '--root', root], {
+      input: Buffer.alloc(largest.length + 1),
+    })
     expect(refused).toMatchObject({ status: 1, errors: expect.stringContaining('LIMIT_EXCEEDED') })
-    expect((await cli(['get', 'n', 'k', '--root', root])).bytes.equals(largest)).toBe(true)
+    expect((await inProcess(['get', 'n', 'k', '--root', root])).bytes.equals(largest)).toBe(true)
   })
 
   test('write as the user, or as whom they are told', async () => {
     const root = temporaryRoot()
-    await cli(['put', 'n', 'a', '--root', root], { input: '1' })
-    await cli(['put', 'n', 'b', '--root', root, '--writer', 'bob'], { input: '1' })
-    expect(lines(await cli(['ls', 'n', '-l', '--json', '--root', root]))).toMatchObject([
+    await inProcess(['put', 'n', 'a', '--root', root], { input: '1' })
+    await inProcess(['put', 'n', 'b', '--root', root, '--writer', 'bob'], { input: '1' })
+    expect(lines(await inProcess(['ls', 'n', '-l', '--json', '--root', root]))).toMatchObject([
       { key: 'a', writer: { writerId: 'cli:tess' } },
       { key: 'b', writer: { writerId: 'bob' } },
     ])
@@ -57,8 +62,8 @@ describe('put and get', () => {
       const ada = await store.init('n', { writer: { writerId: 'ada' } })
       await ada.write('k', 'one')
     })
-    const put = (...more: string[]): ReturnType<typeof cli> =>
-      cli(['put', 'n', 'k', '--root', root, ...more], { input: 'two' })
+    const put = (...more: string[]): ReturnType<typeof inProcess> =>
+      inProcess(['put', 'n', 'k', '--root', root, ...more], { input: 'two' })
     expect(await put('--if-absent')).toMatchObject({
       status: 4,
       errors: expect.stringContaining('REVISION_MISMATCH'),
@@ -71,9 +76,9 @@ describe('put and get', () => {
     expect(JSON.parse(asJson.errors)).toMatchObject({
       error: { command: 'put', code: 'CONFLICT', outcome: 'unchanged', exitCode: 4, conflict: { key: 'k' } },
     })
-    expect((await cli(['get', 'n', 'k', '--root', root])).output).toBe('one')
+    expect((await inProcess(['get', 'n', 'k', '--root', root])).output).toBe('one')
 
-    const [{ revision }] = lines(await cli(['stat', 'n', 'k', '--json', '--root', root])) as [
+    const [{ revision }] = lines(await inProcess(['stat', 'n', 'k', '--json', '--root', root])) as [
       { revision: number },
     ]
     expect(await put('--if-revision', String(revision), '--policy', 'error')).toMatchObject({
@@ -90,16 +95,16 @@ describe('put and get', () => {
 
   test('say what is not there, in one line and with a status of its own', async () => {
     const root = await ownedRoot((store) => store.init('n'))
-    const missing = await cli(['get', 'n', 'k', '--root', root])
+    const missing = await inProcess(['get', 'n', 'k', '--root', root])
     expect(missing).toMatchObject({ status: 3, output: '' })
     expect(missing.errors).toBe("agent-state get: KEY_NOT_FOUND: there is no key 'k' in namespace 'n'\n")
-    expect((await cli(['get', 'm', 'k', '--root', root])).errors).toMatch(
+    expect((await inProcess(['get', 'm', 'k', '--root', root])).errors).toMatch(
       /^agent-state get: NAMESPACE_NOT_FOUND: .*\n$/,
     )
-    expect(await cli(['put', 'n', '../k', '--root', root])).toMatchObject({ status: 2 })
-    expect(await cli(['put', '.agent_state', 'k', '--root', root])).toMatchObject({ status: 2 })
-    expect(await cli(['put', 'n', 'k', '/not/there', '--root', root])).toMatchObject({ status: 2 })
-    expect(await cli(['ls', 'n', '--root', root])).toMatchObject({ status: 0, output: '' })
+    expect(await inProcess(['put', 'n', '../k', '--root', root])).toMatchObject({ status: 2 })
+    expect(await inProcess(['put', '.agent_state', 'k', '--root', root])).toMatchObject({ status: 2 })
+    expect(await inProcess(['put', 'n', 'k', '/not/there', '--root', root])).toMatchObject({ status: 2 })
+    expect(await inProcess(['ls', 'n', '--root', root])).toMatchObject({ status: 0, output: '' })
   })
 
   test('change nothing when they are interrupted before all of a value has come', async () => {
@@ -121,7 +126,8 @@ test('a key is the one that was named, white space at its ends included', async 
     const session = await store.init('n')
     for (const key of ['x', './ x/.']) await session.write(key, `is ${key}`)
   })
-  const run = (...args: string[]): ReturnType<typeof cli> => cli([...args, '--root', root], { input: 'new' })
+  const run = (...args: string[]): ReturnType<typeof inProcess> =>
+    inProcess([...args, '--root', root], { input: 'new' })
   expect((await run('get', 'n', ' x')).output).toBe('is ./ x/.')
   expect(lines(await run('stat', 'n', ' x', '--json'))).toMatchObject([{ key: ' x' }])
   expect(await run('put', 'n', 'x ')).toMatchObject({ status: 0 })
@@ -134,15 +140,15 @@ test('a key is the one that was named, white space at its ends included', async 
 
 test('a put that is refused leaves no root and no namespace', async () => {
   const root = temporaryRoot()
-  expect(await cli(['put', 'n', '../k', '--root', root], { input: 'v' })).toMatchObject({ status: 2 })
-  expect(await cli(['put', '.git', 'k', '--root', root], { input: 'v' })).toMatchObject({ status: 2 })
+  expect(await inProcess(['put', 'n', '../k', '--root', root], { input: 'v' })).toMatchObject({ status: 2 })
+  expect(await inProcess(['put', '.git', 'k', '--root', root], { input: 'v' })).toMatchObject({ status: 2 })
   const unseen = ['put', 'n', 'k', '--if-revision', '1', '--root', root]
-  expect(await cli(unseen, { input: 'v' })).toMatchObject({ status: 3 })
+  expect(await inProcess(unseen, { input: 'v' })).toMatchObject({ status: 3 })
   expect(existsSync(root)).toBe(false)
   await (await openStore({ root })).close()
-  expect(await cli(unseen, { input: 'v' })).toMatchObject({ status: 3 })
-  expect(await cli(['put', 'n', 'a/../k', '--root', root], { input: 'v' })).toMatchObject({ status: 2 })
-  expect((await cli(['ls', '--root', root])).output).toBe('')
+  expect(await inProcess(unseen, { input: 'v' })).toMatchObject({ status: 3 })
+  expect(await inProcess(['put', 'n', 'a/../k', '--root', root], { input: 'v' })).toMatchObject({ status: 2 })
+  expect((await inProcess(['ls', '--root', root])).output).toBe('')
 })
 
 test('input without an end is given up before it fills the memory', async () => {
@@ -158,18 +164,18 @@ describe('ls', () => {
       for (const key of ['b', 'a/1', 'a/2', 'ä']) await session.write(key, key)
       await store.init('m')
     })
-    expect((await cli(['ls', '--root', root])).output).toBe('m\nn\n')
-    expect((await cli(['ls', '--prefix', 'n', '--root', root])).output).toBe('n\n')
-    expect((await cli(['ls', 'n', '--root', root])).output).toBe('a/1\na/2\nb\nä\n')
-    expect((await cli(['ls', 'n', '--prefix', 'a/', '--root', root])).output).toBe('a/1\na/2\n')
-    expect(lines(await cli(['ls', '--json', '--root', root]))).toEqual([
+    expect((await inProcess(['ls', '--root', root])).output).toBe('m\nn\n')
+    expect((await inProcess(['ls', '--prefix', 'n', '--root', root])).output).toBe('n\n')
+    expect((await inProcess(['ls', 'n', '--root', root])).output).toBe('a/1\na/2\nb\nä\n')
+    expect((await inProcess(['ls', 'n', '--prefix', 'a/', '--root', root])).output).toBe('a/1\na/2\n')
+    expect(lines(await inProcess(['ls', '--json', '--root', root]))).toEqual([
       { namespace: 'm' },
       { namespace: 'n' },
     ])
-    expect((await cli(['ls', 'n', '-l', '--root', root])).output).toMatch(
+    expect((await inProcess(['ls', 'n', '-l', '--root', root])).output).toMatch(
       /^ +\d+ +3 {2}20\S+Z {2}ada +a\/1\n/,
     )
-    expect(await cli(['ls', '-l', '--root', root])).toMatchObject({ status: 2 })
+    expect(await inProcess(['ls', '-l', '--root', root])).toMatchObject({ status: 2 })
   })
 
   test('tells names apart that have line breaks in them, with -z and with --json', async () => {
@@ -178,9 +184,9 @@ describe('ls', () => {
       const session = await store.init('n')
       for (const key of keys) await session.write(`./${key}/.`, 'x')
     })
-    const { output } = await cli(['ls', 'n', '-z', '--root', root])
+    const { output } = await inProcess(['ls', 'n', '-z', '--root', root])
     expect(output.split('\0').slice(0, -1).sort()).toEqual(keys.toSorted())
-    const found = lines(await cli(['ls', 'n', '-l', '--json', '--root', root])) as {
+    const found = lines(await inProcess(['ls', 'n', '-l', '--json', '--root', root])) as {
       key: string
       size: number
     }[]
@@ -195,12 +201,14 @@ describe('ls', () => {
     const root = await ownedRoot(async (store) => {
       const session = await store.init('n')
       await session.batch(
-        Array.from({ length: 1200 }, (_, i) => ({ write: `${'k'.repeat(60)}/${i}`, value: '' })),
+        Array.from({ length: 400 }, (_, i) => ({ write: `${'k'.repeat(200)}${i}`, value: '' })),
       )
     })
     const ended = await shell(`agent-state ls n | head -1; echo "\${PIPESTATUS[0]}"`, { cwd: root })
     expect(ended).toMatchObject({ status: 0, errors: '' })
     expect(ended.output.split('\n').slice(1)).toEqual(['0', ''])
+    const help = await shell(`{ sleep 0.1; agent-state --help; } | true; echo "\${PIPESTATUS[0]}"`)
+    expect(help).toMatchObject({ output: '0\n', errors: '' })
   })
 
   test.runIf(existsSync('/dev/full'))('fails when what it prints is lost to a full disk', async () => {
@@ -219,26 +227,28 @@ describe('rm', () => {
       const session = await store.init('n')
       for (const key of ['a', 'b', 'c']) await session.write(key, key)
     })
-    expect(await cli(['rm', 'n', 'a', 'x', '--root', root])).toMatchObject({ status: 3 })
-    expect((await cli(['ls', 'n', '--root', root])).output).toBe('a\nb\nc\n')
-    expect(await cli(['rm', 'n', 'a', 'x', '--force', '--root', root])).toMatchObject({ status: 0 })
-    expect(await cli(['rm', 'n', 'b', '--root', root])).toMatchObject({ status: 0, output: '' })
-    expect(await cli(['rm', 'n', 'c', '--if-revision', '1', '--root', root])).toMatchObject({ status: 4 })
-    expect((await cli(['ls', 'n', '--root', root])).output).toBe('c\n')
-    expect(await cli(['rm', 'n', '--root', root])).toMatchObject({ status: 2 })
+    expect(await inProcess(['rm', 'n', 'a', 'x', '--root', root])).toMatchObject({ status: 3 })
+    expect((await inProcess(['ls', 'n', '--root', root])).output).toBe('a\nb\nc\n')
+    expect(await inProcess(['rm', 'n', 'a', 'x', '--force', '--root', root])).toMatchObject({ status: 0 })
+    expect(await inProcess(['rm', 'n', 'b', '--root', root])).toMatchObject({ status: 0, output: '' })
+    expect(await inProcess(['rm', 'n', 'c', '--if-revision', '1', '--root', root])).toMatchObject({
+      status: 4,
+    })
+    expect((await inProcess(['ls', 'n', '--root', root])).output).toBe('c\n')
+    expect(await inProcess(['rm', 'n', '--root', root])).toMatchObject({ status: 2 })
   })
 
   test('removes a namespace only when it is told twice, and says what that would delete', async () => {
     const root = await ownedRoot(async (store) => (await store.init('n')).write('k', 'v'))
-    const asked = await cli(['rm', 'n', '--all', '--root', root])
+    const asked = await inProcess(['rm', 'n', '--all', '--root', root])
     expect(asked).toMatchObject({ status: 2, errors: expect.stringContaining('1 key') })
-    expect(await cli(['rm', 'n', 'k', '--all', '--yes', '--root', root])).toMatchObject({ status: 2 })
-    const careful = await cli(['rm', 'n', '--all', '--yes', '--policy', 'error', '--root', root])
+    expect(await inProcess(['rm', 'n', 'k', '--all', '--yes', '--root', root])).toMatchObject({ status: 2 })
+    const careful = await inProcess(['rm', 'n', '--all', '--yes', '--policy', 'error', '--root', root])
     expect(careful).toMatchObject({ status: 2, errors: expect.stringContaining('--all') })
-    expect((await cli(['ls', '--root', root])).output).toBe('n\n')
-    expect(await cli(['rm', 'n', '--all', '--yes', '--root', root])).toMatchObject({ status: 0 })
-    expect((await cli(['ls', '--root', root])).output).toBe('')
-    expect(await cli(['rm', 'n', '--all', '--yes', '--root', root])).toMatchObject({ status: 3 })
+    expect((await inProcess(['ls', '--root', root])).output).toBe('n\n')
+    expect(await inProcess(['rm', 'n', '--all', '--yes', '--root', root])).toMatchObject({ status: 0 })
+    expect((await inProcess(['ls', '--root', root])).output).toBe('')
+    expect(await inProcess(['rm', 'n', '--all', '--yes', '--root', root])).toMatchObject({ status: 3 })
   })
 })
 
@@ -250,8 +260,8 @@ describe('the root', () => {
     const below = join(here!, 'here')
     expect((await cli(['ls'], { cwd: below })).output).toBe('here\n')
     const env = { AGENT_STATE_ROOT: named! }
-    expect((await cli(['ls'], { cwd: below, env })).output).toBe('named\n')
-    expect((await cli(['ls', '--root', here!], { env })).output).toBe('here\n')
+    expect((await inProcess(['ls'], { cwd: below, env })).output).toBe('named\n')
+    expect((await inProcess(['ls', '--root', here!], { env })).output).toBe('here\n')
     expect((await cli(['--root', '..', 'ls'], { env, cwd: below })).output).toBe('here\n')
   })
 
@@ -266,16 +276,18 @@ describe('the root', () => {
       ['verify'],
       ['export'],
     ]) {
-      const ended = await cli([...args, '--root', root])
+      const ended = await inProcess([...args, '--root', root])
       expect(ended, args.join(' ')).toMatchObject({
         status: 3,
         errors: expect.stringContaining('ROOT_NOT_FOUND'),
       })
     }
-    expect(await cli(['put', 'n', 'k'], { env: { AGENT_STATE_ROOT: root } })).toMatchObject({ status: 3 })
-    expect(await cli(['ls'], { cwd: dirname(root) })).toMatchObject({ status: 3 })
+    expect(await inProcess(['put', 'n', 'k'], { env: { AGENT_STATE_ROOT: root } })).toMatchObject({
+      status: 3,
+    })
+    expect(await inProcess(['ls'], { cwd: dirname(root) })).toMatchObject({ status: 3 })
     expect(existsSync(root)).toBe(false)
-    expect(await cli(['put', 'n', 'k', '--root', root], { input: 'v' })).toMatchObject({ status: 0 })
+    expect(await inProcess(['put', 'n', 'k', '--root', root], { input: 'v' })).toMatchObject({ status: 0 })
     expect(existsSync(join(root, 'n', 'k'))).toBe(true)
   })
 
@@ -319,10 +331,10 @@ test('stat tells of a key and of a namespace', async () => {
     await session.write('a', '12345')
     await session.write('b', '123')
   })
-  const key = await cli(['stat', 'n', 'a', '--root', root])
+  const key = await inProcess(['stat', 'n', 'a', '--root', root])
   expect(key.output).toMatch(
     /^namespace +n\nkey +a\nrevision +\d+\nsize +5\nupdated +20\S+Z\nwriter +ada\nstage +plan\n$/,
   )
-  const [namespace] = lines(await cli(['stat', 'n', '--root', root, '--json']))
+  const [namespace] = lines(await inProcess(['stat', 'n', '--root', root, '--json']))
   expect(namespace).toMatchObject({ namespace: 'n', keys: 2, bytes: 8, external: 0 })
 })

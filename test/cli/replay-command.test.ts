@@ -9,6 +9,7 @@ import { formatCommit } from '../../src/replay/trace.js'
 import { gitRepository } from '../replay/git-repository.js'
 import { commit } from '../replay/histories.js'
 import { temporaryFolder } from '../replay/temporary-folder.js'
+import { inProcess } from './support/run-cli.js'
 
 const PROGRAM = fileURLToPath(new URL('../../dist/cli/agent-state.js', import.meta.url))
 
@@ -151,7 +152,7 @@ describe('agent-state replay', () => {
   })
 
   test('says how it is used', async () => {
-    const { status, output } = await agentState(['replay', '--help'])
+    const { status, output } = await inProcess(['replay', '--help'])
     expect(status).toBe(0)
     for (const word of [
       '--root',
@@ -177,7 +178,7 @@ describe('agent-state replay', () => {
     ['a path that is not there', ['replay', '/no/such/path']],
     ['no command', []],
   ])('ends with status 2 for %s', async (_, args) => {
-    const { status, output, errors } = await agentState(args)
+    const { status, output, errors } = await inProcess(args)
     expect([status, output]).toEqual([2, ''])
     expect(errors).not.toBe('')
     expect(errors).not.toContain('    at ')
@@ -198,7 +199,7 @@ describe('agent-state replay', () => {
   })
 
   test('tells what is wrong as one object with --json', async () => {
-    const { status, output, errors } = await agentState(['replay', '/no/such/path', '--json'])
+    const { status, output, errors } = await inProcess(['replay', '/no/such/path', '--json'])
     expect([status, output]).toEqual([2, ''])
     const [told, ...more] = errors.split('\n').filter((line) => line.startsWith('{'))
     expect(more).toEqual([])
@@ -210,12 +211,12 @@ describe('agent-state replay', () => {
   test('ends with status 2 for a root that holds something, and leaves it alone', async () => {
     const root = await temporaryFolder()
     await mkdir(join(root, 'mine'))
-    const { status, errors } = await agentState(['replay', '--root', root])
+    const { status, errors } = await inProcess(['replay', '--root', root])
     expect(status).toBe(2)
     expect(errors).toContain('is not empty')
     expect(await readdir(root)).toEqual(['mine'])
     const file = join(root, 'file')
     await writeFile(file, '')
-    expect((await agentState(['replay', '--root', file])).status).toBe(2)
+    expect((await inProcess(['replay', '--root', file])).status).toBe(2)
   })
 })

@@ -1,7 +1,7 @@
 /** `conflicts` and `info`, of a root that somebody has open, and of one that nobody has. */
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Store } from 'agent-state'
-import { cli, closedRoot, lines, ownedRoot, ownedStore, temporaryRoot } from './support/run-cli.js'
+import { cli, closedRoot, inProcess, lines, ownedRoot, ownedStore, temporaryRoot } from './support/run-cli.js'
 
 describe('conflicts', () => {
   test('prints those that were, oldest first, refused ones too, with and without an owner', async () => {
@@ -13,19 +13,21 @@ describe('conflicts', () => {
       await bob.write('k', '3').catch(() => {})
     }
     for (const root of [await ownedRoot(fill), await closedRoot(fill)]) {
-      expect(lines(await cli(['conflicts', '--json', '--root', root]))).toMatchObject([
+      expect(lines(await inProcess(['conflicts', '--json', '--root', root]))).toMatchObject([
         { key: 'k', outcome: 'written', current: { writerId: 'eve' }, previous: { writerId: 'ada' } },
         { key: 'k', outcome: 'refused', current: { writerId: 'bob' }, previous: { writerId: 'eve' } },
       ])
-      const last = await cli(['conflicts', 'n', '--last', '1', '--root', root])
+      const last = await inProcess(['conflicts', 'n', '--last', '1', '--root', root])
       expect(last.output).toMatch(/^\S+  refused  bob after eve \(\d+\)  error  n  k\n$/)
-      expect(await cli(['conflicts', 'other', '--root', root])).toMatchObject({ status: 0, output: '' })
+      expect(await inProcess(['conflicts', 'other', '--root', root])).toMatchObject({ status: 0, output: '' })
     }
   })
 
   test('--last and --follow are not for one another', async () => {
     const root = await closedRoot(async () => {})
-    expect(await cli(['conflicts', '--last', '1', '--follow', '--root', root])).toMatchObject({ status: 2 })
+    expect(await inProcess(['conflicts', '--last', '1', '--follow', '--root', root])).toMatchObject({
+      status: 2,
+    })
   })
 })
 
@@ -34,15 +36,15 @@ describe('info', () => {
     const root = await ownedRoot(async (store) => {
       await (await store.init('n')).write('k', '1')
     })
-    const text = await cli(['info', '--metrics', '--root', root])
+    const text = await inProcess(['info', '--metrics', '--root', root])
     expect(text.output).toContain('\nagent_state_writes_total 1\n')
-    const [metrics] = lines(await cli(['info', '--metrics', '--json', '--root', root]))
+    const [metrics] = lines(await inProcess(['info', '--metrics', '--json', '--root', root]))
     expect(metrics).toMatchObject({ writes: 1, backend: { stuckKeys: 0 } })
   })
 
   test('--metrics of a root that nobody has open says so', async () => {
     const root = await closedRoot(async () => {})
-    const { status, errors } = await cli(['info', '--metrics', '--root', root])
+    const { status, errors } = await inProcess(['info', '--metrics', '--root', root])
     expect(status).toBe(1)
     expect(errors).toContain('NO_OWNER')
   })
@@ -53,7 +55,7 @@ describe('info', () => {
     const session = await store.init('n')
     store.events.iterate('change')
     for (let round = 0; round < 4; round++) await session.write('k', String(round))
-    expect((await cli(['info', '--root', root])).output).toMatch(/3 events were dropped/)
+    expect((await inProcess(['info', '--root', root])).output).toMatch(/3 events were dropped/)
   })
 
   test('names the key that an update keeps from others, and who does', async () => {

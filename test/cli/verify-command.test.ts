@@ -14,9 +14,9 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { openStore, type Store } from 'agent-state'
 import {
-  cli,
   closedRoot,
   endOf,
+  inProcess,
   lines,
   ownedStore,
   seen,
@@ -42,11 +42,11 @@ function flip(path: string, at: number): void {
 
 test('verify says that nothing is damaged, and info that all is well', async () => {
   const root = await closedRoot(fill)
-  expect(await cli(['verify', '--root', root])).toMatchObject({
+  expect(await inProcess(['verify', '--root', root])).toMatchObject({
     status: 0,
     output: 'checked 2 keys in 1 namespace, 16 bytes\nno damage found\n',
   })
-  const [info] = lines(await cli(['info', '--json', '--root', root]))
+  const [info] = lines(await inProcess(['info', '--json', '--root', root]))
   expect(info).toMatchObject({
     ...{
       root,
@@ -68,7 +68,7 @@ test('verify names what is damaged, ends with 5, and --repair does what opening 
   flip(join(root, 'n', 'k'), 2)
   flip(join(root, '.agent_state', 'checkpoint'), 50)
   writeFileSync(join(root, '.agent_state', 'tmp', 'left'), '')
-  const found = await cli(['verify', '--root', root])
+  const found = await inProcess(['verify', '--root', root])
   expect(found.status).toBe(5)
   expect(found.output.split('\n')).toEqual([
     expect.stringMatching(/^leftover {4}\.agent_state\/tmp\/left: .*; opening it removes it$/),
@@ -80,16 +80,16 @@ test('verify names what is damaged, ends with 5, and --repair does what opening 
     '2 damages',
     '',
   ])
-  const repaired = await cli(['verify', '--repair', '--json', '--root', root])
+  const repaired = await inProcess(['verify', '--repair', '--json', '--root', root])
   expect(repaired.status).toBe(5)
   const summaries = (lines(repaired) as { type: string; findings: unknown }[]).filter(
     ({ type }) => type === 'summary',
   )
   expect(summaries.map(({ findings }) => findings)).toEqual([{ leftover: 1, damage: 2 }, { damage: 1 }])
   expect(existsSync(join(root, '.agent_state', 'tmp', 'left'))).toBe(false)
-  expect((await cli(['get', 'n', 'k', '--root', root])).status).toBe(5)
-  expect((await cli(['put', 'n', 'k', '--root', root], { input: 'anew' })).status).toBe(0)
-  expect((await cli(['verify', '--root', root])).status).toBe(0)
+  expect((await inProcess(['get', 'n', 'k', '--root', root])).status).toBe(5)
+  expect((await inProcess(['put', 'n', 'k', '--root', root], { input: 'anew' })).status).toBe(0)
+  expect((await inProcess(['verify', '--root', root])).status).toBe(0)
 })
 
 test('verify and info tell what an unclean end left, and --repair finishes it', async () => {
@@ -102,13 +102,13 @@ test('verify and info tell what an unclean end left, and --repair finishes it', 
   const left = temporaryRoot()
   await session.write('late', 'in the journal at least')
   cpSync(root, left, { recursive: true, filter: (path) => !path.endsWith('/socket') })
-  const [info] = lines(await cli(['info', '--json', '--root', left]))
+  const [info] = lines(await inProcess(['info', '--json', '--root', left]))
   expect(info).toMatchObject({
     owner: null,
     clean: false,
     health: [expect.stringContaining('not closed cleanly')],
   })
-  expect(await cli(['verify', '--repair', '--root', left])).toMatchObject({ status: 0 })
+  expect(await inProcess(['verify', '--repair', '--root', left])).toMatchObject({ status: 0 })
   expect(readFileSync(join(left, 'n', 'late'), 'utf8')).toBe('in the journal at least')
 })
 
@@ -117,12 +117,12 @@ test('verify says who has the root open, checks what it can beside it, and repai
   const store = await ownedStore(root)
   await fill(store)
   await store.flush()
-  const open = await cli(['verify', '--root', root])
+  const open = await inProcess(['verify', '--root', root])
   expect(open).toMatchObject({ status: 0 })
   expect(open.output).toMatch(new RegExp(`^process ${process.pid} on .* has the root open`))
-  expect(await cli(['verify', '--repair', '--root', root])).toMatchObject({ status: 4 })
+  expect(await inProcess(['verify', '--repair', '--root', root])).toMatchObject({ status: 4 })
   flip(join(root, 'n', 'k'), 2)
-  const damaged = await cli(['verify', '--root', root])
+  const damaged = await inProcess(['verify', '--root', root])
   expect(damaged).toMatchObject({ status: 5, output: expect.stringMatching(/^damage {6}n\/k: /) })
 })
 
@@ -137,7 +137,7 @@ test('verify finds no damage while everything is written over', async () => {
       )
     }
   })()
-  const verified = await cli(['verify', '--root', root, '--json'])
+  const verified = await inProcess(['verify', '--root', root, '--json'])
   writing = false
   await written
   expect(verified.output).not.toMatch(/"kind":"(damage|changed|unreadable)"/)
@@ -156,7 +156,7 @@ test('--repair does not open a root that an opening would write over (I2)', asyn
   const journal = (): Buffer[] =>
     readdirSync(join(own, 'journal')).map((name) => readFileSync(join(own, 'journal', name)))
   const before = journal()
-  const { status, output, errors } = await cli(['verify', '--repair', '--root', root])
+  const { status, output, errors } = await inProcess(['verify', '--repair', '--root', root])
   expect(status).toBe(5)
   expect(output).toContain('do not open it before')
   expect(output).not.toContain('opened and closed')
@@ -170,22 +170,22 @@ test('verify and info take a root that has lost its format and its checkpoint fo
   rmSync(join(root, '.agent_state', 'format'))
   rmSync(join(root, '.agent_state', 'checkpoint'))
   for (const args of [['verify'], ['verify', '--repair']]) {
-    const found = await cli([...args, '--root', root])
+    const found = await inProcess([...args, '--root', root])
     expect(found).toMatchObject({
       status: 5,
       output: expect.stringMatching(/^damage {6}\.agent_state\/format: /),
     })
   }
-  const info = await cli(['info', '--root', root])
+  const info = await inProcess(['info', '--root', root])
   expect(info).toMatchObject({ status: 5, output: expect.stringMatching(/health +damaged: .*missing/) })
 })
 
 test('verify of what was not made to its end says that nothing could be checked', async () => {
   const root = temporaryRoot()
   mkdirSync(join(root, '.agent_state', 'journal'), { recursive: true })
-  const { status, output } = await cli(['verify', '--root', root])
+  const { status, output } = await inProcess(['verify', '--root', root])
   expect([status, output]).toEqual([1, expect.stringMatching(/nothing could be checked\n$/)])
-  expect(await cli(['verify', '--repair', '--root', root])).toMatchObject({ status: 0 })
+  expect(await inProcess(['verify', '--repair', '--root', root])).toMatchObject({ status: 0 })
 })
 
 test('verify of which nobody reads the findings is no success', async () => {
@@ -199,10 +199,10 @@ test('info tells what the owner has not brought into the files, and ends when th
   const owner = startCli(['watch', 'n', '--root', root])
   const ended = endOf(owner)
   await seen(owner.stderr!, /watching/)
-  const [info] = lines(await cli(['info', '--json', '--root', root]))
+  const [info] = lines(await inProcess(['info', '--json', '--root', root]))
   expect(info).toMatchObject({ owner: { pid: owner.pid }, backlogKeys: 0, stuckKeys: 0 })
   owner.kill('SIGSTOP')
-  const stopped = await cli(['info', '--root', root])
+  const stopped = await inProcess(['info', '--root', root])
   expect(stopped).toMatchObject({ status: 1, output: expect.stringMatching(/backlog +not known\n/) })
   expect(stopped.output).toContain('no answer')
   owner.kill('SIGKILL')

@@ -3,9 +3,11 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { openStore, type FileOpenOptions, type Store } from 'agent-state'
+import { runProgram } from '../../../dist/cli/program.js'
 
 export const PROGRAM = fileURLToPath(new URL('../../../dist/cli/agent-state.js', import.meta.url))
 
@@ -53,6 +55,37 @@ export async function cli(args: readonly string[], options: CliOptions = {}): Pr
   // It may end without having read all of it.
   child.stdin!.on('error', () => {}).end(options.input ?? '')
   return ended
+}
+
+/** In this process: for what a command does, where it does not matter that it is one. */
+export async function inProcess(args: readonly string[], options: CliOptions = {}): Promise<Ended> {
+  const [output, errors] = [new Collected(), new Collected()]
+  const { exitCode } = await runProgram(args, {
+    environment: cliEnvironment(options.env),
+    directory: options.cwd ?? process.cwd(),
+    input: Readable.from([Buffer.from(options.input ?? '')], { objectMode: false }),
+    ...{ output, errors },
+  })
+  return {
+    status: exitCode,
+    signal: null,
+    bytes: output.bytes,
+    output: output.bytes.toString('utf8'),
+    errors: errors.bytes.toString('utf8'),
+  }
+}
+
+class Collected extends Writable {
+  readonly #chunks: Buffer[] = []
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.#chunks)
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    this.#chunks.push(chunk)
+    done()
+  }
 }
 
 /** Through a shell, for pipes and redirections; `agent-state` stands for the program. */
