@@ -1,4 +1,7 @@
-/** Finding or making a root directory, and what of our own lies in it. Everything is durable when it returns. */
+/**
+ * Finding or making a root directory, and what of our own lies in it. Everything is durable when the format is prepared; whoever
+ * is refused by the lock before that has synced nothing but what it made, as it may come back many times.
+ */
 import { dirname, resolve } from 'node:path'
 import type { FileModes } from '../../api.js'
 import { AgentStateError, stateError } from '../../errors.js'
@@ -27,10 +30,8 @@ export function prepareRoot(fs: FileSystem, path: string, modes: FileModes): Pre
     makeDirectories(fs, wanted, modes.directory)
     const root = fs.realPath(wanted)
     checkLength(root)
-    syncAbove(fs, root)
     const layout = storeLayout(root)
     makeDirectory(fs, layout.directory, modes.directory)
-    syncDirectory(fs, root)
     return { root, layout }
   } catch (error) {
     throw unusable(wanted, error)
@@ -45,6 +46,8 @@ export function prepareFormat(
   newStoreId: () => string,
 ): string {
   try {
+    syncAbove(fs, root)
+    syncDirectory(fs, root)
     const format = readFormat(fs, layout.format)
     if (format !== null) {
       readCheckpoint(fs, layout.checkpoint, format.storeId)

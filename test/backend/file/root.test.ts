@@ -9,7 +9,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { readCheckpoint } from '../../../src/backend/file/checkpoint.js'
 import { nodeFileSystem, type FileSystem } from '../../../src/backend/file/file-system.js'
@@ -99,9 +99,20 @@ describe('finding or making a root', () => {
         unsyncedFileSystem,
       )
     mkdirSync(join(base, 'root'))
-    expect(prepareRoot(denied('EACCES'), join(base, 'root'), MODES).root).toBe(join(base, 'root'))
-    await refusal('ROOT_UNUSABLE', () => prepareRoot(denied('EIO'), join(base, 'root'), MODES))
-    await refusal('ROOT_UNUSABLE', () => prepareRoot(denied('EACCES'), join(base, 'new'), MODES))
+    expect(prepare(join(base, 'root'), denied('EACCES'))).toBe(STORE_ID)
+    await refusal('ROOT_UNUSABLE', () => prepare(join(base, 'root'), denied('EIO')))
+    await refusal('ROOT_UNUSABLE', () => prepare(join(base, 'new'), denied('EACCES')))
+  })
+
+  test('what was there is synced under the lock only: before it, many may come again and again', () => {
+    const base = directory()
+    prepare(base)
+    const fs = new FaultyFileSystem(() => null, unsyncedFileSystem)
+    const synced = (): unknown[] => fs.calls.filter(({ name }) => name === 'sync').map(({ path }) => path)
+    const prepared = prepareRoot(fs, base, MODES)
+    expect(synced()).toEqual([])
+    prepareFormat(fs, prepared, MODES, () => OTHER_STORE_ID)
+    expect(synced()).toEqual(expect.arrayContaining(['/', dirname(base), base, prepared.layout.directory]))
   })
 })
 
