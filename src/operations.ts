@@ -4,12 +4,14 @@ import { checkOptions } from './check-options.js'
 import type { RequestedOperation } from './coordinator/request.js'
 import { stateError } from './errors.js'
 import { normalizeKey } from './key.js'
-import type { Limits } from './limits.js'
 import { typeName } from './messages.js'
 import { checkRevisionCondition } from './options.js'
+import type { SessionHost } from './store-host.js'
 import { takeValue } from './value.js'
 
 const NAMES: ReadonlySet<string> = new Set(['write', 'value', 'delete', 'ifRevision', 'seenRevision'])
+
+type TakingHost = Pick<SessionHost, 'limits' | 'slab'>
 
 export interface RequestedBatch {
   readonly operations: readonly RequestedOperation[]
@@ -19,7 +21,7 @@ export interface RequestedBatch {
 /** `seen` tells what the session remembers of a key. */
 export function toOperations(
   operations: readonly Operation[],
-  limits: Limits,
+  { limits, slab }: TakingHost,
   seen: (key: string) => number | null | undefined,
 ): RequestedBatch {
   if (!Array.isArray(operations)) {
@@ -30,7 +32,7 @@ export function toOperations(
   const keys = new Set<string>()
   let bytes = 0
   for (const operation of operations as readonly Operation[]) {
-    const taken = toOperation(operation, limits, seen)
+    const taken = toOperation(operation, { limits, slab }, seen)
     if (keys.has(taken.key)) throw new TypeError(`key '${taken.key}' occurs twice in one batch`)
     keys.add(taken.key)
     if (taken.kind === 'write') bytes += taken.size
@@ -42,7 +44,7 @@ export function toOperations(
 
 function toOperation(
   operation: Operation,
-  limits: Limits,
+  { limits, slab }: TakingHost,
   seen: (key: string) => number | null | undefined,
 ): RequestedOperation {
   if (operation === undefined) throw new TypeError('an operation must be an object, not undefined')
@@ -63,7 +65,7 @@ function toOperation(
     seen: said === undefined ? seen(key) : said,
   }
   if (!isWrite) return { kind: 'delete', key, ...conditions }
-  return { kind: 'write', key, ...takeValue(operation.value, key, limits.valueBytesMax), ...conditions }
+  return { kind: 'write', key, ...takeValue(operation.value, key, limits.valueBytesMax, slab), ...conditions }
 }
 
 function checkLimit(limit: 'queueOperationsMax' | 'queueBytesMax', max: number, actual: number): void {

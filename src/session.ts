@@ -131,7 +131,12 @@ export class SessionHandle implements Session {
     // No async function: each one on the way of a write costs it more than its checks do.
     try {
       const normalized = this.#key(key)
-      const { value: taken, size } = takeValue(value, normalized, this.#host.limits.valueBytesMax)
+      const { value: taken, size } = takeValue(
+        value,
+        normalized,
+        this.#host.limits.valueBytesMax,
+        this.#host.slab,
+      )
       const terms = resolveWriteOptions(this.#defaults, options)
       const ifRevision = ifRevisionOf(options)
       const seen = this.#seenRevision(normalized, options)
@@ -193,8 +198,7 @@ export class SessionHandle implements Session {
     options?: WriteOptions,
   ): Promise<Results<O>> {
     const terms = resolveUpdateOptions(this.#defaults, options)
-    const { limits } = this.#host
-    const requested = toOperations(operations, limits, (key) => this.#seen?.get(key))
+    const requested = toOperations(operations, this.#host, (key) => this.#seen?.get(key))
     if (requested.operations.length === 0) {
       this.#host.checkOpen()
       return [] as unknown as Results<O>
@@ -284,7 +288,7 @@ export class SessionHandle implements Session {
         const revision = found === null ? null : found.head.revision
         const conditions = { ifRevision: revision, seen: revision }
         if (value === null) return this.#submit({ kind: 'delete', key, ...conditions }, 0, terms)
-        const taken = takeValue(value, key, this.#host.limits.valueBytesMax)
+        const taken = takeValue(value, key, this.#host.limits.valueBytesMax, this.#host.slab)
         return this.#submit({ kind: 'write', key, ...taken, ...conditions }, taken.size, terms)
       },
     }

@@ -13,6 +13,7 @@ import type {
   Writer,
 } from './api.js'
 import type { Head } from './backend/backend.js'
+import type { ByteSlab } from './byte-slab.js'
 import type { ChangeTerms, OperationResult, RequestAnswer, RequestBody } from './coordinator/request.js'
 import type { SeenKeys } from './coordinator/seen-keys.js'
 import type { Limits } from './limits.js'
@@ -39,6 +40,8 @@ export type HostState = 'open' | 'failed' | 'closed'
 
 export interface SessionHost {
   readonly limits: Limits
+  /** Where bytes are copied to that were passed. */
+  readonly slab: ByteSlab
   /** Throws unless new calls are taken. */
   checkOpen(): void
   /** Throws `NOT_ALLOWED` where one has to write as somebody else. */

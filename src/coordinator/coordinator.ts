@@ -10,6 +10,7 @@ import { performance } from 'node:perf_hooks'
 import type { Change, ConflictEvent, DeleteResult, Page, WatchOptions, WriteResult, Writer } from '../api.js'
 import { orAborted } from '../abort.js'
 import type { Backend, BackendHost, Head } from '../backend/backend.js'
+import { ByteSlab } from '../byte-slab.js'
 import { AgentStateError, stateError } from '../errors.js'
 import type { EventBus } from '../event-bus.js'
 import type { Limits } from '../limits.js'
@@ -34,6 +35,7 @@ const HOLDERS_TOLD = 5
 
 export class Coordinator implements StoreHost {
   readonly limits: Limits
+  readonly slab = new ByteSlab()
   readonly publisher: Publisher
   readonly #now: () => number
   readonly #backend: Backend

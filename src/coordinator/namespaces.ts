@@ -8,6 +8,7 @@ import { utf8Length } from '../utf8.js'
 import { BoundedCache } from './bounded-cache.js'
 import { Names } from './names.js'
 import { NamespaceState, type CachedValue, type KeyState } from './namespace-state.js'
+import { SharedValues } from './shared-values.js'
 
 export class Namespaces {
   readonly #backend: Backend
@@ -15,6 +16,7 @@ export class Namespaces {
   readonly #isInUse: (state: NamespaceState) => boolean
   readonly #states = new Map<string, NamespaceState>()
   readonly #values: BoundedCache<KeyState>
+  readonly #sharedValues = new SharedValues()
   readonly #heads: BoundedCache<KeyState>
   readonly #namespaces: BoundedCache<NamespaceState>
   /** The last one that was asked for. */
@@ -140,6 +142,7 @@ export class Namespaces {
 
   setValue(key: KeyState, value: CachedValue, size: number): void {
     key.value = value
+    this.#sharedValues.add(key)
     key.inValues.used = true
     this.#values.set(key.inValues, size + VALUE_OVERHEAD_BYTES)
   }

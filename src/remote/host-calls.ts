@@ -114,13 +114,14 @@ export class HostCalls {
   }
 
   #change(reader: BatchReader): void {
-    const { limits } = this.#context.coordinator
+    const { coordinator } = this.#context
+    const { limits } = coordinator
     const id = this.#id(reader)
     const namespace = reader.text()
     const slot = reader.integer(0, TERMS_SLOTS - 1)
     const single = reader.flag()
     const count = reader.integer(1, single ? 1 : limits.queueOperationsMax)
-    const { operations, bytes, problem } = readOperations(reader, count, limits)
+    const { operations, bytes, problem } = readOperations(reader, count, coordinator)
     this.#parts.inFlight.begin(id, count, bytes)
     this.#try(id, () => {
       this.#checkNamespace(namespace)

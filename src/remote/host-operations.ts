@@ -1,10 +1,11 @@
 /** The operations of a change as they come from a connection: checked as if nobody had checked them before. */
+import type { ByteSlab } from '../byte-slab.js'
 import { appended } from '../coordinator/appended.js'
 import type { RequestedOperation } from '../coordinator/request.js'
 import { stateError } from '../errors.js'
 import { normalizeKey } from '../key.js'
-import type { Limits } from '../limits.js'
 import { quoteText } from '../messages.js'
+import type { StoreHost } from '../store-host.js'
 import { trimWhiteSpace } from '../utf8.js'
 import type { BatchReader } from './batch-reader.js'
 import { LARGE_BYTES } from './wire.js'
@@ -16,7 +17,11 @@ export interface ReadOperations {
   readonly problem: { readonly error: unknown } | null
 }
 
-export function readOperations(reader: BatchReader, count: number, limits: Limits): ReadOperations {
+export function readOperations(
+  reader: BatchReader,
+  count: number,
+  { limits, slab }: Pick<StoreHost, 'limits' | 'slab'>,
+): ReadOperations {
   let operations: RequestedOperation[] | null = null
   const keys = count === 1 ? null : new Set<string>()
   let bytes = 0
@@ -36,7 +41,7 @@ export function readOperations(reader: BatchReader, count: number, limits: Limit
     }
     bytes += size
     const operation: RequestedOperation = isWrite
-      ? { kind: 'write', key, value: takeOver(reader, size), size, ifRevision, seen }
+      ? { kind: 'write', key, value: takeOver(reader, size, slab), size, ifRevision, seen }
       : { kind: 'delete', key, ifRevision, seen }
     operations = appended(operations, operation)
   }
@@ -56,10 +61,10 @@ export function checkKey(key: string, keyBytesMax: number): void {
   throw stateError('INVALID_KEY', `agent_state: key ${quoteText(key)} is not in normal form`, { key })
 }
 
-/** Small values lie in one buffer with others, which a cache must not keep alive for one of them. */
-function takeOver(reader: BatchReader, size: number): Uint8Array {
+/** Small values lie in one buffer with all others of a message, which one of them must not keep alive. */
+function takeOver(reader: BatchReader, size: number, slab: ByteSlab): Uint8Array {
   const value = reader.value(size)
-  return size < LARGE_BYTES ? Uint8Array.prototype.slice.call(value) : value
+  return size < LARGE_BYTES ? slab.copy(value) : value
 }
 
 function tooManyBytes(max: number, actual: number): Error {

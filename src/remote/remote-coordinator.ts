@@ -16,6 +16,7 @@ import type {
   Writer,
 } from '../api.js'
 import { orAborted } from '../abort.js'
+import { ByteSlab } from '../byte-slab.js'
 import type { RequestAnswer, RequestBody } from '../coordinator/request.js'
 import type { SeenKeys } from '../coordinator/seen-keys.js'
 import { AgentStateError } from '../errors.js'
@@ -34,6 +35,7 @@ import { CALL } from './wire.js'
 
 export class RemoteCoordinator implements StoreHost {
   readonly limits: Limits
+  readonly slab = new ByteSlab()
   readonly #connection: ClientConnection
   readonly #terms = new ClientTerms()
   readonly #turns: ClientTurns

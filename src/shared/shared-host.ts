@@ -6,6 +6,7 @@
  *   not: its caller gets `OUTCOME_UNKNOWN` (I11).
  * - What sessions have seen stays true: revisions are as durable as the changes that they belong to.
  */
+import { ByteSlab } from '../byte-slab.js'
 import type {
   ConflictEvent,
   DeleteResult,
@@ -29,6 +30,7 @@ import { SharedWatch } from './shared-watch.js'
 const ATTEMPTS_MAX = 5
 
 export class SharedHost implements StoreHost {
+  readonly slab = new ByteSlab()
   readonly #root: SharedRoot
   /** As the last owner has them. */
   #limits: Limits
