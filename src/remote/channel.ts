@@ -5,6 +5,8 @@
  * close the port).
  *
  * - The answer to `send` says no more than that the other side has taken the batch; it stays out when the port closes.
+ *   It goes out before the next batch of its own direction, and waits for that a little: waking a thread for it alone costs
+ *   as much as the batch.
  * - Nothing in here keeps a thread alive unless `ref` was called.
  */
 import type { MessagePort } from 'node:worker_threads'
@@ -18,6 +20,15 @@ export type Batch = readonly [
   large: ArrayBuffer[],
   ports: MessagePort[],
 ]
+
+export interface ChannelMethods {
+  /** Of this side. */
+  readonly exposes: string
+  /** Of the other side. */
+  readonly calls: string
+  /** How long it may take to say that a batch was taken, while nothing else is sent; 0: as soon as what it led to is sent. */
+  readonly answersWithinMs: number
+}
 
 export interface ChannelEvents {
   /** A batch has come. What it throws is told to the other side, as is that it is done. */
@@ -37,6 +48,10 @@ export class Channel {
   readonly #port: MessagePort
   readonly #events: ChannelEvents
   readonly #methods: ReadonlySet<string>
+  readonly #answersWithinMs: number
+  /** Answers that are to go with the next message. */
+  #held: unknown[] = []
+  #isTimed = false
   readonly #remote: Remote
   readonly #send: Remote
   #onCall: Listener = () => {}
@@ -44,9 +59,9 @@ export class Channel {
   #refusals = 0
   #isOpen = true
 
-  /** `exposes` is the method of this side, `calls` that of the other. */
-  constructor(port: MessagePort, exposes: string, calls: string, events: ChannelEvents) {
+  constructor(port: MessagePort, { exposes, calls, answersWithinMs }: ChannelMethods, events: ChannelEvents) {
     this.#port = port
+    this.#answersWithinMs = answersWithinMs
     this.#events = events
     this.#methods = new Set([exposes])
     // Without a prototype there is nothing else to be found.
@@ -88,6 +103,7 @@ export class Channel {
   /** What was sent before still arrives. */
   close(): void {
     if (!this.#isOpen) return
+    this.#sayHeld()
     this.#isOpen = false
     this.#port.close()
     this.#onCall = () => {}
@@ -100,11 +116,34 @@ export class Channel {
   #endpoint(listen: (listener: Listener) => void): Endpoint {
     return {
       postMessage: (message: unknown, moved?: readonly unknown[]) => {
-        if (this.#isOpen) this.#port.postMessage(message, moved as never)
+        if (!this.#isOpen) return
+        if (isPlainAnswer(message)) return this.#hold(message)
+        this.#sayHeld()
+        this.#port.postMessage(message, moved as never)
       },
       addEventListener: (_type: string, listener: unknown) => listen(listener as Listener),
       removeEventListener: () => {},
     }
+  }
+
+  #hold(answer: unknown): void {
+    this.#held.push(answer)
+    if (this.#isTimed) return
+    this.#isTimed = true
+    const late = (): void => {
+      this.#isTimed = false
+      this.#sayHeld()
+    }
+    if (this.#answersWithinMs > 0) setTimeout(late, this.#answersWithinMs).unref()
+    // What the batch led to is sent at the end of this turn; this is behind it.
+    else setImmediate(() => setImmediate(late))
+  }
+
+  #sayHeld(): void {
+    if (this.#held.length === 0 || !this.#isOpen) return
+    const held = this.#held
+    this.#held = []
+    for (const answer of held) this.#port.postMessage(answer)
   }
 
   #received(data: unknown): void {
@@ -124,4 +163,9 @@ export class Channel {
     this.close()
     this.#events.closed()
   }
+}
+
+/** Comlink's answer that a call has returned; errors are told at once. */
+function isPlainAnswer(message: unknown): boolean {
+  return (message as { readonly type?: unknown }).type === 'RAW'
 }

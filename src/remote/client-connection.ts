@@ -18,7 +18,7 @@ import { ClientEvents } from './client-events.js'
 import { takeDelivery, type ClientInbox, type SentConflict, type SentResult } from './client-inbox.js'
 import type { ClientWatch } from './client-watch.js'
 import type { GreetingContent } from './greeting.js'
-import { CALL, CLIENT_METHOD, HOST_METHOD } from './wire.js'
+import { CALL, CLIENT_CHANNEL } from './wire.js'
 import { ReceivedWriters } from './writer-table.js'
 
 type Status =
@@ -56,7 +56,7 @@ export class ClientConnection implements ClientInbox {
       greeting.isOwner,
       (type, namespace, isOn) => this.post(CALL.EVENTS, type, namespace, isOn),
     )
-    this.#channel = new Channel(port, CLIENT_METHOD, HOST_METHOD, {
+    this.#channel = new Channel(port, CLIENT_CHANNEL, {
       received: (batch) => takeDelivery(batch, this),
       closed: () => void this.#lose(),
     })

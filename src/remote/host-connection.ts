@@ -19,7 +19,7 @@ import { HostTurns } from './host-turns.js'
 import { HostWatches } from './host-watches.js'
 import { InFlight, TooMuchInFlight } from './in-flight.js'
 import { Outbox, type Load } from './outbox.js'
-import { CLIENT_METHOD, HOST_METHOD } from './wire.js'
+import { HOST_CHANNEL } from './wire.js'
 
 /** So many malformed batches, and the connection is cut off. */
 const MALFORMED_MAX = 1000
@@ -54,7 +54,7 @@ export class HostConnection {
     const { limits } = coordinator
     this.rights = rights
     this.#onClosed = onClosed
-    this.#channel = new Channel(port, HOST_METHOD, CLIENT_METHOD, {
+    this.#channel = new Channel(port, HOST_CHANNEL, {
       received: (batch) => this.#received(batch),
       closed: () => this.close(),
     })

@@ -30,9 +30,12 @@ import type { Limits } from '../limits.js'
 
 export const PROTOCOL = 4
 
-/** The two methods that comlink carries. */
-export const HOST_METHOD = 'calls'
-export const CLIENT_METHOD = 'deliver'
+/**
+ * The two methods that comlink carries. A host waits for what was taken before it sends more, so a client says so soon; no
+ * client waits for a host to say it.
+ */
+export const HOST_CHANNEL = { exposes: 'calls', calls: 'deliver', answersWithinMs: 5 } as const
+export const CLIENT_CHANNEL = { exposes: 'deliver', calls: 'calls', answersWithinMs: 0 } as const
 
 /** Values from this size on are moved in a buffer of their own; smaller ones are copied. */
 export const LARGE_BYTES = 64 * 1024

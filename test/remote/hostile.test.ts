@@ -426,8 +426,9 @@ describe('a hostile batch', () => {
     const victim = new RawPort(store.createPort())
     const raw = new RawPort(store.createPort())
     const { port1, port2 } = new MessageChannel()
+    const closed = new Promise((resolve) => port2.once('close', resolve))
     await raw.calls([CALL.PORT, victim.greeting.token, null, false, ...NOBODY], null, [], [port1])
-    await new Promise((resolve) => port2.once('close', resolve))
+    await closed
     expect(ports.counts.connections).toBe(2)
   })
 })
