@@ -10,6 +10,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { performance } from 'node:perf_hooks'
 import type { Writer } from '../api.js'
 import { orAborted } from '../abort.js'
+import { KeepAlive } from '../keep-alive.js'
 
 /**
  * How often the function of an update is called because somebody wrote the key in between. Whoever writes it in that very
@@ -63,6 +64,8 @@ interface Line {
 export class UpdateTurns {
   readonly #lines = new Map<string, Line>()
   readonly #current = new AsyncLocalStorage<Turn>()
+  /** Whoever has the turn may be in another thread or process. */
+  readonly #keepAlive = new KeepAlive()
   readonly #now: () => number
 
   constructor(now: () => number = () => performance.now()) {
@@ -96,7 +99,7 @@ export class UpdateTurns {
     const turnCame = new Promise<void>((resolve) => (start = resolve))
     const turn = this.enter(identity, this.#current.getStore() ?? null, start, asker)
     try {
-      if (turn.state === 'waiting') await orAborted(turnCame, ...signals)
+      if (turn.state === 'waiting') await this.#keepAlive.while(orAborted(turnCame, ...signals))
       return await this.#current.run(turn, fn)
     } finally {
       this.leave(turn)

@@ -166,6 +166,27 @@ describe('an owner that ends', () => {
   })
 })
 
+describe('I11: an owner that waits for its turn', () => {
+  test('is there until it has come, though another process has it and the owner has nothing else to do', async () => {
+    const root = temporaryDirectory()
+    const owner = start('owner', root, 'update')
+    await owner.said('open')
+    const holder = start('guest', root, 'hold')
+    await holder.said('holds')
+    owner.child.kill('SIGUSR2')
+    await owner.said('asks')
+    // By the time that another process has started and is done, an owner that does not wait is gone.
+    const other = start('guest', root, 'idle', 'other')
+    await other.said('idle')
+    holder.child.kill('SIGUSR2')
+    expect(await holder.child.ended).toEqual({ code: 0, signal: null })
+    expect(await owner.child.ended).toEqual({ code: 0, signal: null })
+    expect(owner.lines.at(-1)).toBe('updated')
+    const store = await open(root)
+    expect(await (await store.resume('n')).read('held')).toBe('the guest, then the owner')
+  })
+})
+
 describe('a process that has nothing to do', () => {
   test('ends, though it is connected, has subscriptions and a watch', async () => {
     const root = temporaryDirectory()

@@ -2,6 +2,7 @@
  * A process that connects to the owner of a root and says line by line what it does. Arguments: root, what to do.
  *   write: writes to its own keys, many at a time, until it is ended
  *   idle: has a session, subscriptions and a watch, and nothing to wait for
+ *   hold: has its turn of an update until it is told to go on by SIGUSR2
  *   stop: asks for a lot, and stops itself before it could take the answers
  */
 import { connectStore } from 'agent-state'
@@ -46,4 +47,12 @@ if (act === 'write') {
     process.kill(process.pid, 'SIGSTOP')
     return 'by one who was stopped'
   })
+} else if (act === 'hold') {
+  const alive = setInterval(() => {}, 1 << 30)
+  await session.update('held', async () => {
+    say('holds')
+    await new Promise((resolve) => process.once('SIGUSR2', resolve))
+    return 'the guest'
+  })
+  clearInterval(alive)
 }

@@ -3,6 +3,7 @@
  *   serve: until it is ended
  *   idle: has nothing to do itself
  *   close: closes when it is told to by SIGTERM
+ *   update: updates what may be held when it is told to by SIGUSR2, and has nothing else to do then
  */
 import { openStore } from 'agent-state'
 import { say } from '../../../hostile/support/say.mjs'
@@ -20,4 +21,15 @@ if (act === 'close') {
     clearInterval(alive)
   }
   process.once('SIGTERM', () => void close())
+}
+if (act === 'update') {
+  const alive = setInterval(() => {}, 1 << 30)
+  process.once('SIGUSR2', () => {
+    clearInterval(alive)
+    say('asks')
+    const updating = store
+      .resume('n')
+      .then((session) => session.update('held', (value) => `${value}, then the owner`))
+    void updating.then(() => say('updated'))
+  })
 }
