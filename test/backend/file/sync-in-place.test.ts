@@ -64,24 +64,45 @@ describe('appends on a quick disk', () => {
   })
 })
 
+/** Appends so often, and says which of them were made in place. */
+async function inPlace(append: () => Promise<string[]>, count: number): Promise<number[]> {
+  const places: number[] = []
+  for (let i = 0; i < count; i++) if ((await append()).includes('datasync')) places.push(i)
+  return places
+}
+
 describe('appends on a slow disk', () => {
-  test('none is made in place', async () => {
-    const { append } = disk(1)
-    for (let i = 0; i < 100; i++) expect(await append()).toEqual(ELSEWHERE)
+  test.each([3, 1000])('none is made in place where it takes %i ms', async (takesMs) => {
+    expect(await inPlace(disk(takesMs).append, 3000)).toEqual([])
+  })
+
+  test('where another thread may be what takes long, it is tried ever more seldom', async () => {
+    const places = await inPlace(disk(1).append, 3000)
+    const pauses = places.map((place, i) => place - (places[i - 1] ?? 0)).slice(1)
+    expect(pauses.slice(0, 4)).toEqual([5, 9, 17, 33])
+    expect(pauses.slice(-1)).toEqual([1025])
   })
 
   test.each([1, 20, 1000])(
-    'one that becomes slow (%i ms) blocks the caller once, and is trusted again after it was quick for some time',
+    'one that becomes slow (%i ms) blocks the caller once, and is trusted again when it was quick',
     async (takesMs) => {
       const { state, append } = disk(0.1)
-      for (let i = 0; i < 100; i++) await append()
+      await inPlace(append, 100)
       state.takesMs = takesMs
-      expect(await append()).toEqual(IN_PLACE)
-      expect(await append()).toEqual(ELSEWHERE)
+      expect(await inPlace(append, 3)).toEqual([0])
       state.takesMs = 0.1
-      expect(await append()).toEqual(ELSEWHERE)
-      for (let i = 0; i < 200; i++) await append()
-      expect(await append()).toEqual(IN_PLACE)
+      expect(await inPlace(append, 6)).toEqual([2, 3, 4, 5])
     },
   )
+
+  test('slow ones now and then among quick ones do not add up', async () => {
+    const { state, append } = disk(0.1)
+    await inPlace(append, 2)
+    for (let round = 0; round < 10; round++) {
+      state.takesMs = 5
+      await append()
+      state.takesMs = 0.1
+      expect((await inPlace(append, 100)).length, `round ${round}`).toBe(96)
+    }
+  })
 })
