@@ -22,7 +22,15 @@ const MATERIALIZING_MS = 30_000
 const HELD_MS = 60_000
 const HELD_WHILE_OTHERS_WAIT_MS = 10_000
 
-export const CLOSED: Health = { status: 'closed', problems: ['the store is closed'] }
+/** A store that was closed, or whose connection was lost: whoever refuses calls says which. */
+export function closedHealth(host: { checkOpen(): void }): Health {
+  try {
+    host.checkOpen()
+  } catch (error) {
+    return { status: 'closed', problems: [error instanceof Error ? error.message : String(error)] }
+  }
+  return { status: 'closed', problems: ['the store is closed'] }
+}
 
 /** A store in another thread or process does not even tell what it has counted. */
 export function noAnswer(state: Exclude<HostState, 'closed'>, waitedMs: number): Health {

@@ -178,8 +178,8 @@ export class SessionHandle implements Session {
     fn: (value: SchemaOutput<S> | null) => Next<SchemaOutput<S> | null>,
     options?: WriteOptions,
   ): Promise<WriteResult | DeleteResult | null> {
-    checkFunction(fn, 'fn')
     if (!isSchema(schema)) throw noSchema()
+    checkFunction(fn, 'fn')
     const normalized = this.#key(key)
     return this.#update(normalized, options, async (found) => {
       const json =

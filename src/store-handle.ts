@@ -19,7 +19,7 @@ import type {
 import { orAborted } from './abort.js'
 import { wallClockMs } from './clock.js'
 import { stateError } from './errors.js'
-import { CLOSED, healthOf, noAnswer, type Health } from './health.js'
+import { closedHealth, healthOf, noAnswer, type Health } from './health.js'
 import { thrownText } from './messages.js'
 import type { StoreMetrics } from './metrics.js'
 import { validateNamespace } from './namespace.js'
@@ -125,7 +125,7 @@ export class StoreHandle implements Store {
 
   async health(): Promise<Health> {
     const { state } = this
-    if (state === 'closed') return CLOSED
+    if (state === 'closed') return closedHealth(this.#host)
     const metrics = await within(ANSWER_MS, this.#parts.metrics())
     return metrics === null ? noAnswer(state, ANSWER_MS) : healthOf(state, metrics)
   }

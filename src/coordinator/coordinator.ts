@@ -11,12 +11,13 @@ import type { Change, ConflictEvent, DeleteResult, Page, WatchOptions, WriteResu
 import { orAborted } from '../abort.js'
 import type { Backend, BackendHost, Head } from '../backend/backend.js'
 import { ByteSlab } from '../byte-slab.js'
-import { AgentStateError, stateError } from '../errors.js'
+import { stateError, type AgentStateError } from '../errors.js'
 import type { EventBus } from '../event-bus.js'
 import type { Limits } from '../limits.js'
 import { pageOf } from '../page.js'
 import type { HeldUpdate, StoreMetrics } from '../metrics.js'
 import type { HostState, StoreHost, UpdateStep } from '../store-host.js'
+import { checkAttempt } from '../update-attempts.js'
 import { compareUtf8 } from '../utf8.js'
 import { watch, type WatchIterable } from '../watch.js'
 import { ConflictLog } from './conflict-log.js'
@@ -28,7 +29,7 @@ import { Publisher } from './publisher.js'
 import { Reader, type Found } from './reader.js'
 import { Request, type RequestAnswer, type RequestBody } from './request.js'
 import type { SeenKeys } from './seen-keys.js'
-import { UPDATE_ATTEMPTS_MAX, UpdateTurns, type Turn } from './update-turns.js'
+import { UpdateTurns, type Turn } from './update-turns.js'
 
 /** So many of those that hold a turn are told by name. */
 const HOLDERS_TOLD = 5
@@ -234,7 +235,7 @@ export class Coordinator implements StoreHost {
         try {
           return await step.submit(value, found)
         } catch (error) {
-          if (!AgentStateError.is(error, 'REVISION_MISMATCH') || attempt === UPDATE_ATTEMPTS_MAX) throw error
+          checkAttempt(error, attempt)
         }
       }
     }

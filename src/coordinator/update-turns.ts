@@ -12,12 +12,6 @@ import type { Writer } from '../api.js'
 import { orAborted } from '../abort.js'
 import { KeepAlive } from '../keep-alive.js'
 
-/**
- * How often the function of an update is called because somebody wrote the key in between. Whoever writes it in that very
- * function would go on for ever.
- */
-export const UPDATE_ATTEMPTS_MAX = 1000
-
 /** Who asks for a turn, for those who wonder who has it. */
 export interface TurnAsker {
   readonly writer: Writer | null

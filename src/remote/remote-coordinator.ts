@@ -2,7 +2,6 @@
  * RemoteCoordinator is what stores and sessions of this thread ask when their coordinator is in another one. It turns their
  * questions into calls of a connection. What a session has seen, the functions of updates and abort signals stay here.
  */
-import { UPDATE_ATTEMPTS_MAX } from '../coordinator/update-turns.js'
 import { randomUUID } from 'node:crypto'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import type {
@@ -24,6 +23,7 @@ import { NAMESPACE_BYTES_MAX, type Limits } from '../limits.js'
 import type { StoreMetrics } from '../metrics.js'
 import type { CloseSettings } from '../store-handle.js'
 import type { FoundEntry, HostState, KnownHead, StoreHost, UpdateStep } from '../store-host.js'
+import { checkAttempt } from '../update-attempts.js'
 import { checkWriter, narrowBounds } from './bounds.js'
 import type { ClientConnection } from './client-connection.js'
 import { ClientTerms } from './client-terms.js'
@@ -261,7 +261,7 @@ export class RemoteCoordinator implements StoreHost {
       try {
         return await step.submit(value, found)
       } catch (error) {
-        if (!AgentStateError.is(error, 'REVISION_MISMATCH') || attempt === UPDATE_ATTEMPTS_MAX) throw error
+        checkAttempt(error, attempt)
       }
       found = await this.read(namespace, key, signal)
     }

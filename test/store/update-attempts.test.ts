@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { memoryBackend } from '../../src/backend/memory.js'
-import { UPDATE_ATTEMPTS_MAX } from '../../src/coordinator/update-turns.js'
+import { UPDATE_ATTEMPTS_MAX } from '../../src/update-attempts.js'
 import { openStore } from '../../src/store.js'
 
 test('I9: an update whose function writes the key itself is given up after a bounded number of calls', async () => {
@@ -15,6 +15,7 @@ test('I9: an update whose function writes the key itself is given up after a bou
     code: 'REVISION_MISMATCH',
     outcome: 'unchanged',
     retryable: true,
+    message: expect.stringContaining('gave up after 1000 attempts') as string,
   })
   expect(calls).toBe(UPDATE_ATTEMPTS_MAX)
   expect(await session.read('k')).toBe(String(calls))

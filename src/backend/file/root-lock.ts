@@ -220,7 +220,7 @@ function owned(path: string, { pid, host, since }: Owner): Error {
   const other = pid === null ? 'another process' : `process ${pid}${elsewhere}`
   const message =
     `The root is owned by ${sameProcess ? 'another store of this process' : other} (lock ${path}). ` +
-    'Close that store first, or give ownerWaitMs to wait for it.'
+    'Close that store first, give ownerWaitMs to wait for it, or use connectStore or shareStore, which go through its owner.'
   return stateError('STORE_OWNED', message, { pid, since, sameProcess })
 }
 
