@@ -124,7 +124,10 @@ export interface BackendOpenOptions extends CommonOpenOptions {
 export type OpenOptions = FileOpenOptions | BackendOpenOptions
 
 export interface CloseOptions extends Wait {
-  /** Wait until the tree shows everything that was acknowledged. Default true; otherwise the next open does it. */
+  /**
+   * Wait until the tree shows everything that was acknowledged, which takes a while for thousands of new keys. Default true;
+   * otherwise the next open does it.
+   */
   readonly flush?: boolean | undefined
   /** Called while flushing, with the number of keys done and the number known to be needed. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined
@@ -142,6 +145,17 @@ export interface PortBounds {
 
 export interface Store extends AsyncDisposable {
   readonly state: 'open' | 'failed' | 'closed'
+  /**
+   * What happens in the whole store, whoever does it: `conflict`, `change`, `external`, `warning`, `failed`, `recovered` and
+   * `closed`, in commit order and never before the change is durable. Listening does not keep the process alive.
+   *
+   * @example
+   * ```ts
+   * const stop = store.events.on('conflict', ({ key, current, previous }) => {
+   *   console.log(`${displayName(current)} came after ${displayName(previous)} on ${key}`)
+   * })
+   * ```
+   */
   readonly events: Events
   /** Creates a namespace or reopens it; without a name a UUIDv7. Durable when it resolves. */
   init(options?: Defaults): Promise<Session>
@@ -255,6 +269,18 @@ export interface Session {
   entry(key: string, options?: Wait): Promise<Entry | null>
   /** As `entry`, without the value; does not count as having seen it. */
   stat(key: string, options?: Wait): Promise<Stat | null>
+  /**
+   * Stores a text (as UTF-8) or bytes (copied at once). Resolves when the change survives a power cut (`durability: 'tree'`: and
+   * the file shows it) with the revision, and the conflict if there was one: by default the write goes through all the same.
+   * Rejects and changes nothing with `CONFLICT` (policy `error`), `REVISION_MISMATCH` (`ifRevision`), `NAMESPACE_NOT_FOUND` (it
+   * was removed), and others; only after `OUTCOME_UNKNOWN` the change may have been made.
+   *
+   * @example
+   * ```ts
+   * const { revision, conflict } = await session.write('plan.md', '# Plan')
+   * await session.write('plan.md', '# Plan 2', { ifRevision: revision })
+   * ```
+   */
   write(key: string, value: Value, options?: WriteOptions & If): Promise<WriteResult>
   /** Writes pretty-printed JSON with a final newline. */
   writeJson(key: string, value: unknown, options?: WriteOptions & If): Promise<WriteResult>
@@ -279,11 +305,16 @@ export interface Session {
   batch<const O extends readonly Operation[]>(operations: O, options?: WriteOptions): Promise<Results<O>>
   /** Keys in UTF-8 byte order. */
   list(page?: Page): Promise<string[]>
+  /** The entries of these keys, each of the moment in which it is read; what was deleted meanwhile is left out. */
   entries(page?: Page): AsyncIterable<Entry>
-  /** Changes of the namespace from this call on, in commit order. */
+  /**
+   * Changes of the namespace from this call on, in commit order. They carry no value: read it, it may be newer. Iterating does
+   * not keep the process alive.
+   */
   watch(options?: WatchOptions): AsyncIterable<WatchItem>
   /** Writes the namespace's handover document, `__handoff.json`. */
   writeHandoff(summary: Readonly<Record<string, unknown>>, options?: WriteOptions): Promise<WriteResult>
+  /** The handover document, or null; `SCHEMA_MISMATCH` if what is there is none. */
   readHandoff(options?: Wait): Promise<Handoff | null>
 }
 
@@ -326,14 +357,37 @@ export interface ConflictFilter extends Wait {
 }
 
 export interface EventMap {
+  /**
+   * A change met one that its writer had not seen (`detect` says what counts). Published under every policy, when the change is
+   * durable, or refused.
+   */
   conflict: ConflictEvent
+  /** One key was written or deleted, once that is durable, in commit order; a batch gives one for each of its keys. */
   change: Change
   /** A file that was not written by the store was found; `preservedAs` names the copy kept of a hand edit. */
   external: { readonly namespace: string; readonly key: string; readonly preservedAs: string | null }
+  /**
+   * Something deserves a look, while the store goes on. If nobody listens in this thread, it becomes a warning of the process
+   * (`AgentStateWarning`), with the same code:
+   *
+   * - `CONFLICT`: a conflict under the policy `warn`
+   * - `EVENTS_LAGGED`: callbacks of a connection missed events: it was too slow, or a shared root got another owner
+   * - `LISTENER_FAILED`: a listener threw or rejected
+   * - `METADATA_CORRUPT`: a key's metadata can't be read
+   * - `TREE_STUCK`: a key's files can't be written; it is durable, readable, and tried again
+   * - `CHECKPOINT_FAILED`, `CLOSE_FAILED`, `SEGMENT_LEFT`: the store could not tidy up; the next opening does
+   * - `CONFLICT_LOG_FAILED`: past conflicts could not be kept for later openings
+   * - `SOCKET_UNAVAILABLE`: other processes can't connect
+   */
   warning: { readonly code: string; readonly message: string; readonly namespace?: string }
+  /**
+   * A sync failed, or the root was taken away: from now on writes reject with `STORE_FAILED`, reads go on, and `state` is
+   * `failed`. Close the store and open it again.
+   */
   failed: { readonly error: AgentStateError }
   /** What an unclean end had left behind; published once, in the first turn of the event loop after opening. */
   recovered: { readonly operations: number; readonly preserved: number }
+  /** The last event of a store; `flushed`: the files show everything that was acknowledged. */
   closed: { readonly flushed: boolean }
 }
 

@@ -16,7 +16,20 @@ import { PortHost } from './remote/port-host.js'
 import { SocketServer } from './remote/socket/socket-server.js'
 import { StoreHandle, type CloseSettings, type StoreParts } from './store-handle.js'
 
-/** Opens a root directory, or whatever another backend stands for. */
+/**
+ * Opens a root directory, which is made if it is missing, or whatever another backend stands for. What an unclean end left is
+ * recovered before it resolves. Rejects with `STORE_OWNED` if it is open already, in this process or another (`ownerWaitMs`
+ * waits for that to end; `connectStore` and `shareStore` use the other's), with `ROOT_UNUSABLE`, `FORMAT_TOO_NEW` or
+ * `JOURNAL_CORRUPT` if it can't be opened. Call `close()` in the end, or use `await using`: it brings the files up to date.
+ *
+ * @example
+ * ```ts
+ * const store = await openStore({ root: './state' })
+ * const session = await store.init('review-7', { writer: { writerId: 'ada' } })
+ * await session.write('plan.md', '# Plan')
+ * await store.close()
+ * ```
+ */
 export async function openStore(options: OpenOptions): Promise<Store> {
   const settings = checkOpenOptions(options)
   return new StoreHandle(await openParts(settings), settings.defaults)

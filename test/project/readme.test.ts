@@ -9,7 +9,7 @@ import { readManifest, repository, run, tool, type RunResult } from './repositor
 
 const readme = join(repository, 'README.md')
 const examples = existsSync(readme) ? readExamples(readFileSync(readme, 'utf8')) : []
-const typed = examples.filter(({ language }) => language === 'ts')
+const programs = examples.filter(({ language }) => language !== 'sh')
 const shells = examples.filter(({ language }) => language === 'sh')
 
 let project: string
@@ -18,7 +18,7 @@ beforeAll(async () => {
   project = await makeProject()
   await mkdir(join(project, 'programs'))
   for (const example of examples) await mkdir(folderOf(example), { recursive: true })
-  for (const example of typed) await writeFile(programPath(example, 'ts'), programOf(example))
+  for (const example of programs) await writeFile(programPath(example, 'ts'), programOf(example))
 })
 
 afterAll(async () => {
@@ -37,8 +37,7 @@ function programPath(example: Example, extension: 'ts' | 'mjs'): string {
   return join(project, 'programs', `line-${example.line}.${extension}`)
 }
 
-async function runExample(example: Example): Promise<RunResult> {
-  const cwd = folderOf(example)
+async function runExample(example: Example, cwd: string): Promise<RunResult> {
   const path = `${join(project, 'node_modules', '.bin')}:${process.env['PATH']}`
   if (example.language === 'sh') {
     // What npx would look up is installed: it needs no registry.
@@ -54,6 +53,24 @@ async function runExample(example: Example): Promise<RunResult> {
   return run(process.execPath, [programPath(example, 'mjs')], { cwd })
 }
 
+function expectWhatItSays({ expected }: Example, { status, stdout, stderr }: RunResult): void {
+  expect(status, `${stdout}\n${stderr}`).toBe(0)
+  // Nobody would see it, and who compares outputs would stumble over it.
+  expect(stdout).not.toMatch(/[ \t]$/m)
+  if (expected !== null && !outputMatches(stdout, expected)) expect(stdout, stderr).toBe(expected)
+}
+
+/** As they stand in links: small letters, hyphens for spaces, no other characters. */
+function anchorsOf(markdown: string): string[] {
+  const headings = [...markdown.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => heading)
+  return headings.map((heading) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\w -]/g, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
 describe('README.md', () => {
   test('has examples', () => {
     expect(examples.map(({ language }) => language)).toEqual(expect.arrayContaining(['js', 'sh']))
@@ -62,17 +79,28 @@ describe('README.md', () => {
   test.each(examples.map((example) => [example.line, example.language, example] as const))(
     'the example at line %i (%s) runs and prints what it says',
     async (_line, _language, example) => {
-      const { status, stdout, stderr } = await runExample(example)
-      expect(status, `${stdout}\n${stderr}`).toBe(0)
-      if (example.expected !== null && !outputMatches(stdout, example.expected)) {
-        expect(stdout, stderr).toBe(example.expected)
-      }
+      expectWhatItSays(example, await runExample(example, folderOf(example)))
     },
   )
 
-  test('has types that fit in its TypeScript examples', async () => {
-    // The compiler refuses to check nothing.
-    await writeFile(join(project, 'any.ts'), "import 'agent-state'\n")
+  test('has examples that print the same one after the other in one folder', async () => {
+    const folder = join(project, 'all')
+    await mkdir(folder)
+    for (const example of examples) expectWhatItSays(example, await runExample(example, folder))
+  })
+
+  test('links to headings and files that are there', () => {
+    const markdown = readFileSync(readme, 'utf8')
+    const targets = [...markdown.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)].map(([, target = '']) => target)
+    const anchors = new Set(anchorsOf(markdown).map((anchor) => `#${anchor}`))
+    const isThere = (target: string): boolean =>
+      target.startsWith('#') ? anchors.has(target) : existsSync(join(repository, target))
+    expect(targets).not.toEqual([])
+    expect(targets.filter((target) => !isThere(target))).toEqual([])
+  })
+
+  test('has examples that compile as strict TypeScript as they are', async () => {
+    expect(programs).not.toEqual([])
     const { status, stdout } = await run(process.execPath, [tool('tsc'), '-p', project], { cwd: project })
     expect(status, stdout).toBe(0)
   })
