@@ -15,18 +15,28 @@ export interface GitTrace {
   readonly skipped: ReadonlySet<string>
 }
 
-/** Writes the trace of a repository to a new file. */
-export async function writeGitTrace(repository: string, traceFile: string, limit: number): Promise<GitTrace> {
+/** Writes the trace of a repository to a new file. An abort ends git, which would go on for long in a large history. */
+export async function writeGitTrace(
+  repository: string,
+  traceFile: string,
+  limit: number,
+  signal?: AbortSignal,
+): Promise<GitTrace> {
+  signal?.throwIfAborted()
   const head = await resolveHead(repository)
   const skipped = new Set<string>()
   const objects = new GitObjects(repository, 'sizes')
   try {
     const lines = async function* (): AsyncGenerator<string> {
-      for await (const commit of readCommits(repository, head, limit, objects, skipped)) {
+      for await (const commit of readCommits(repository, head, { limit, objects, skipped, signal })) {
         yield `${formatCommit(commit)}\n`
       }
     }
     await pipeline(Readable.from(lines()), createWriteStream(traceFile, { flags: 'wx' }))
+  } catch (error) {
+    // What git says of its end is no reason.
+    signal?.throwIfAborted()
+    throw error
   } finally {
     objects.close()
   }
@@ -48,12 +58,17 @@ type CommitLine = Omit<Commit, 'changes'>
 /** Fields end with NUL, which neither ids nor names hold; a line end can't be in them either. */
 const COMMIT_FORMAT = '--format=%H%x00%P%x00%aN <%aE>'
 
+interface Reading {
+  readonly limit: number
+  readonly objects: GitObjects
+  readonly skipped: Set<string>
+  readonly signal: AbortSignal | undefined
+}
+
 async function* readCommits(
   repository: string,
   head: string,
-  limit: number,
-  objects: GitObjects,
-  skipped: Set<string>,
+  { limit, objects, skipped, signal }: Reading,
 ): AsyncGenerator<Commit> {
   const list = startGit(repository, ['rev-list', '--topo-order', '--reverse', COMMIT_FORMAT, head])
   const diff = startGit(repository, [
@@ -65,19 +80,26 @@ async function* readCommits(
     '--always',
     '--no-renames',
   ])
+  const stop = (): void => {
+    list.kill()
+    diff.kill()
+  }
+  signal?.addEventListener('abort', stop)
+  if (signal?.aborted === true) stop()
   const waiting: CommitLine[] = []
   const fed = feedCommits(list, diff, limit, waiting)
   fed.catch(() => {})
   try {
     for await (const { id, changes } of readDiffs(diff.stdout)) {
+      signal?.throwIfAborted()
       const line = waiting.shift()
       if (line?.id !== id) throw new InputError(`git diff-tree answered for ${id}, not for ${line?.id}`)
       yield { ...line, changes: await withSizes(changes, objects, skipped) }
     }
     await Promise.all([fed, diff.done])
   } finally {
-    list.kill()
-    diff.kill()
+    signal?.removeEventListener('abort', stop)
+    stop()
   }
 }
 

@@ -12,7 +12,7 @@ import { readOutline } from './outline.js'
 import { makePlan, type Plan } from './plan.js'
 import { makeReport, type Report } from './report.js'
 import { supervise, type SupervisionProgress } from './supervisor.js'
-import { readTrace } from './trace.js'
+import { readTrace, type Commit } from './trace.js'
 import { verifyTree, type Verification } from './verify.js'
 
 export interface ReplayOptions {
@@ -39,7 +39,10 @@ export type ReplayProgress =
 const DEFAULT_TRACE = fileURLToPath(new URL('./fixtures/agents-755.ndjson.gz', import.meta.url))
 const SEEDS = 2 ** 31
 
-/** Replays a history in processes that are killed in the middle, and verifies what is left. */
+/**
+ * Replays a history in processes that are killed in the middle, and verifies what is left. An abort while it is replayed ends
+ * with a report of what was done until then; before and afterwards it rejects with the signal's reason.
+ */
 export async function replay(options: ReplayOptions): Promise<Report> {
   const workFolder = await mkdtemp(join(tmpdir(), 'agent-state-replay-'))
   let keepWorkFolder = false
@@ -58,7 +61,8 @@ async function replayInto(root: string, workFolder: string, options: ReplayOptio
   const seed = options.seed ?? randomInt(SEEDS)
   onProgress?.({ type: 'reading' })
   const { source, skipped } = await openSource(options, workFolder)
-  const commits = (): ReturnType<typeof readTrace> => readTrace(source.trace, source.limit ?? Infinity)
+  const commits = (): AsyncGenerator<Commit> =>
+    unlessAborted(readTrace(source.trace, source.limit ?? Infinity), signal)
   const outline = await readOutline(commits())
   const plan = await makePlan(outline, commits())
 
@@ -69,7 +73,7 @@ async function replayInto(root: string, workFolder: string, options: ReplayOptio
   const seconds = (performance.now() - begin) / 1000
 
   onProgress?.({ type: 'verifying' })
-  const verification = supervised.failure === null ? await verify(root, plan, source) : null
+  const verification = supervised.failure === null ? await verify(root, plan, source, signal) : null
   return makeReport({
     source: options.path ?? 'agents-755',
     root,
@@ -84,10 +88,26 @@ async function replayInto(root: string, workFolder: string, options: ReplayOptio
   })
 }
 
-async function verify(root: string, plan: Plan, source: Source): Promise<Verification> {
+/** What takes long ends between two commits. */
+async function* unlessAborted(
+  commits: AsyncIterable<Commit>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Commit> {
+  for await (const commit of commits) {
+    signal?.throwIfAborted()
+    yield commit
+  }
+}
+
+async function verify(
+  root: string,
+  plan: Plan,
+  source: Source,
+  signal: AbortSignal | undefined,
+): Promise<Verification> {
   const contents = openContents(source.repository)
   try {
-    return await verifyTree(root, plan.head, contents)
+    return await verifyTree(root, plan.head, contents, signal)
   } finally {
     contents.close()
   }
@@ -111,7 +131,7 @@ interface OpenedSource {
 }
 
 /** A folder is a git repository, whose history becomes a trace first; anything else is a trace. */
-async function openSource({ path, limit }: ReplayOptions, workFolder: string): Promise<OpenedSource> {
+async function openSource({ path, limit, signal }: ReplayOptions, workFolder: string): Promise<OpenedSource> {
   if (path === undefined) return fromTrace(DEFAULT_TRACE, limit)
   const isFolder = await stat(path).then(
     (stats) => stats.isDirectory(),
@@ -121,7 +141,7 @@ async function openSource({ path, limit }: ReplayOptions, workFolder: string): P
   )
   if (!isFolder) return fromTrace(path, limit)
   const trace = join(workFolder, 'history.ndjson')
-  const { skipped } = await writeGitTrace(path, trace, limit ?? Infinity)
+  const { skipped } = await writeGitTrace(path, trace, limit ?? Infinity, signal)
   return { source: { trace, limit: null, repository: resolve(path) }, skipped }
 }
 

@@ -23,7 +23,12 @@ export interface Verification {
   readonly differences: readonly string[]
 }
 
-export async function verifyTree(root: string, head: Tree, contents: Contents): Promise<Verification> {
+export async function verifyTree(
+  root: string,
+  head: Tree,
+  contents: Contents,
+  signal?: AbortSignal,
+): Promise<Verification> {
   const expected = new Map<string, Content>()
   for (const [path, { content }] of filesOf(head)) {
     const location = locate(path)
@@ -33,6 +38,7 @@ export async function verifyTree(root: string, head: Tree, contents: Contents): 
   let files = 0
   let bytes = 0
   for await (const { path, isFile } of walk(root)) {
+    signal?.throwIfAborted()
     const content = expected.get(path)
     expected.delete(path)
     const problem = await findProblem(join(root, path), isFile, content, contents)

@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process'
 import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import { replay } from '../../dist/replay/replay.js'
 import { generateContent } from '../../src/replay/generated-content.js'
 import type { Report } from '../../src/replay/report.js'
 import { formatCommit } from '../../src/replay/trace.js'
@@ -129,6 +130,23 @@ describe('agent-state replay', () => {
     expect(output).toContain('the replay was interrupted')
     expect(await readdir(temporary)).toEqual([])
   })
+
+  test.each(['reading', 'verifying'] as const)(
+    'stops while it is %s, and leaves nothing behind',
+    async (step) => {
+      const temporary = await temporaryFolder()
+      vi.stubEnv('TMPDIR', temporary)
+      const abort = new AbortController()
+      const reason = new Error('enough')
+      const ended = replay({
+        ...{ limit: 20, kills: 0, inFlight: 8, threads: 0, signal: abort.signal },
+        onProgress: ({ type }) => void (type === step && abort.abort(reason)),
+      })
+      await expect(ended).rejects.toBe(reason)
+      vi.unstubAllEnvs()
+      expect(await readdir(temporary)).toEqual([])
+    },
+  )
 
   test('ends with status 1 when a content can not be read, and names the root, which is kept', async () => {
     const temporary = await temporaryFolder()

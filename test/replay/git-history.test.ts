@@ -272,3 +272,13 @@ describe('git objects', () => {
     await expect(closed.get('1'.repeat(40))).rejects.toThrow('closed')
   })
 })
+
+test('reading a repository ends when it is aborted, with the reason', async () => {
+  const { git } = await branchedRepository()
+  const abort = new AbortController()
+  const trace = join(await temporaryFolder(), 'history.ndjson')
+  const ended = writeGitTrace(git.path, trace, Infinity, abort.signal)
+  const reason = new Error('enough')
+  abort.abort(reason)
+  await expect(ended).rejects.toBe(reason)
+})
