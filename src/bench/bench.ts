@@ -43,9 +43,11 @@ export async function bench({ root, seconds, signal, onProgress }: BenchOptions)
     const verified: Verified[] = []
     for (const workload of WORKLOADS) {
       signal.throwIfAborted()
-      onProgress(done++, total, `${workload.name}, ${workload.callers} callers`)
+      const finished = done++
       const place = join(folder, String(done))
-      const measured = await measureWorkload(place, workload, seconds, signal)
+      const measured = await measureWorkload(place, workload, seconds, signal, (step) =>
+        onProgress(finished, total, `${workload.name}, ${workload.callers} callers: ${step}`),
+      )
       rows.push(...measured.rows)
       verified.push(measured.verified)
       await rm(place, { recursive: true })

@@ -32,7 +32,8 @@ export async function verifyKilled(
     }
     return { acknowledged: writes.length, keys: expected.size, wrong }
   } finally {
-    await store.close()
+    // All is compared; bringing what was found into files that are removed next would take longer than everything else.
+    await store.close({ flush: false })
   }
 }
 

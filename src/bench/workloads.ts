@@ -7,8 +7,17 @@ import type { LatencySummary } from './latencies.js'
 const NAMESPACES = 8
 const HOT_KEYS = 100
 const READ_KEYS_MAX = 1000
-/** Below the bound of what may be missing in the files. */
-const BURST_MAX = 20_000
+/**
+ * Each new key is two files, which take a disk some ten times as long as the write itself: so many of them for each second
+ * that a workload takes, and below the bound of what may be missing in the files.
+ */
+const NEW_KEYS_PER_SECOND = 5000
+const NEW_KEYS_MAX = 20_000
+
+/** How many new keys a workload writes at most. */
+export function newKeysMax(seconds: number): number {
+  return Math.max(1, Math.min(NEW_KEYS_MAX, Math.floor(seconds * NEW_KEYS_PER_SECOND)))
+}
 
 export interface Workload {
   readonly name: string
@@ -58,21 +67,26 @@ export interface Measured {
 /** The last acknowledged write of every key: its revision, and the number of its content. */
 type Acknowledged = Map<string, { readonly revision: number; readonly index: number }>
 
+export type Step = 'writing' | 'waiting for the files' | 'comparing' | 'reading'
+
 /** Writes, waits for the files, reopens, compares everything, and reads. */
 export async function measureWorkload(
   root: string,
   workload: Workload,
   seconds: number,
   signal: AbortSignal,
+  onStep: (step: Step) => void = () => {},
 ): Promise<Measured> {
   const contents = incompressibleContents(workload.valueBytes)
   const acknowledged: Acknowledged = new Map()
   const writes = await withStore(root, signal, (store) =>
-    write(store, workload, { seconds, signal, contents, acknowledged }),
+    write(store, workload, { seconds, signal, contents, acknowledged, onStep }),
   )
   return withStore(root, signal, async (store) => {
+    onStep('comparing')
     const verified = await verify(store, acknowledged, contents, signal)
     const places = [...acknowledged.keys()].slice(0, READ_KEYS_MAX)
+    onStep('reading')
     const reads = await read(store, places, workload, { seconds, signal })
     return { rows: [writes, reads], verified }
   })
@@ -102,12 +116,13 @@ interface Measuring {
 interface Writing extends Measuring {
   readonly contents: Contents
   readonly acknowledged: Acknowledged
+  readonly onStep: (step: Step) => void
 }
 
 async function write(
   store: Store,
   workload: Workload,
-  { seconds, signal, contents, acknowledged }: Writing,
+  { seconds, signal, contents, acknowledged, onStep }: Writing,
 ): Promise<Row> {
   const { callers, keys } = workload
   const sessions = await sessionsOf(store, callers)
@@ -123,10 +138,13 @@ async function write(
         if (known === undefined || known.revision < revision) acknowledged.set(place, { revision, index })
       },
     })
-  await loop({ seconds: seconds / 5, operationsMax: BURST_MAX / 20 }, 'warm')
+  const operationsMax = keys === 'distinct' ? newKeysMax(seconds) : Infinity
+  onStep('writing')
+  await loop({ seconds: seconds / 5, operationsMax: operationsMax / 20 }, 'warm')
   await store.flush({ signal })
   const begin = performance.now()
-  const written = await loop({ seconds, operationsMax: keys === 'distinct' ? BURST_MAX : Infinity }, 'key')
+  const written = await loop({ seconds, operationsMax }, 'key')
+  onStep('waiting for the files')
   await store.flush({ signal })
   const withFiles = (performance.now() - begin) / 1000
   return { ...rowOf(workload, workload.name, written), perSecondWithFiles: written.operations / withFiles }

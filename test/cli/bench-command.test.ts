@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { BenchReport } from '../../src/bench/bench.js'
+import { newKeysMax } from '../../src/bench/workloads.js'
 import { formatBench } from '../../src/cli/format-bench.js'
 import { temporaryFolder } from '../replay/temporary-folder.js'
 import { inProcess } from './support/run-cli.js'
@@ -122,6 +123,10 @@ describe('agent-state bench', () => {
     const { status, output, errors } = await ended
     expect([status, output, errors]).toEqual([expected, '', ''])
     expect(await readdir(root)).toEqual([])
+  })
+
+  test('writes no more new keys than their files take a disk some seconds', () => {
+    expect([0.00001, 0.02, 1, 4, 100].map(newKeysMax)).toEqual([1, 100, 5000, 20_000, 20_000])
   })
 
   test('says how it is used, and claims nothing about others', async () => {
