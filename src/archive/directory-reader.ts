@@ -4,7 +4,8 @@ import { readFully } from '../backend/file/file-system.js'
 import { readMetadata, withFile } from '../backend/file/tree-files.js'
 import { readOnlyFileSystem as fs } from '../inspect/read-only-file-system.js'
 import { listNamespaceFiles, listNamespaceNames } from '../inspect/tree-walk.js'
-import { STORE_DIRECTORY } from '../names.js'
+import { isNamespaceName } from '../namespace.js'
+import { META_DIRECTORY, STORE_DIRECTORY } from '../names.js'
 import { ArchiveError } from './archive-error.js'
 import {
   entryMetadata,
@@ -14,6 +15,15 @@ import {
   type Manifest,
 } from './archive-layout.js'
 import { ENTRY_BYTES_MAX, type ArchiveItem, type ArchiveReader } from './archive-reader.js'
+
+/** Whether anything says that it holds namespaces. Without that it may be any directory, a home or /etc. */
+export function isArchiveDirectory(root: string): boolean {
+  const isThere = (path: string): boolean => fs.lstat(`${root}/${path}`) !== null
+  if (isThere(MANIFEST_PATH) || isThere(`${STORE_DIRECTORY}/format`)) return true
+  return listNamespaceNames(root).some(
+    (name) => fs.lstat(`${root}/${name}/${META_DIRECTORY}`)?.kind === 'directory',
+  )
+}
 
 export class DirectoryReader implements ArchiveReader {
   readonly canRepeat = true
@@ -31,11 +41,22 @@ export class DirectoryReader implements ArchiveReader {
       throw new ArchiveError('refused', message)
     }
     const manifest = this.#manifest()
+    yield* this.#strays()
     for (const namespace of listNamespaceNames(this.#root)) {
       yield { type: 'namespace', namespace }
       yield* this.#entries(namespace, signal)
     }
     yield { type: 'end', manifest }
+  }
+
+  /** What lies beside the namespaces. */
+  *#strays(): Generator<ArchiveItem> {
+    const entries = fs.list(this.#root).sort((a, b) => (a.name < b.name ? -1 : 1))
+    for (const { name, kind } of entries) {
+      if (kind === 'directory' && (name === STORE_DIRECTORY || isNamespaceName(name))) continue
+      const why = kind === 'directory' ? 'no namespace can have this name' : 'it is in no namespace'
+      yield { type: 'left-out', path: name, why }
+    }
   }
 
   *#entries(namespace: string, signal: AbortSignal): Generator<ArchiveItem> {

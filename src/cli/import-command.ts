@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { Command, Option } from 'commander'
 import type { ArchiveReader } from '../archive/archive-reader.js'
-import { DirectoryReader } from '../archive/directory-reader.js'
+import { DirectoryReader, isArchiveDirectory } from '../archive/directory-reader.js'
 import { importArchive, type ImportCounts } from '../archive/import-archive.js'
 import { TarReader } from '../archive/tar-reader.js'
 import type { ConflictPolicy, Store } from '../index.js'
@@ -21,13 +21,15 @@ interface Options {
   readonly ifAbsent?: true
   readonly policy?: ConflictPolicy
   readonly writer?: string
+  readonly plain?: true
 }
 
 const HELP = `
 Reads what 'export' writes: a directory, a tar file, or a tar stream from standard input ('-', or no SOURCE). A directory with
 the layout of a root that another program made will do as well; one that a store made is whole only with the list that an export
 puts into it, .agent_state/export.json. Values and writers are kept; revisions are the store's own, and the time is that of the
-import. Contents are compared with their checksums.
+import. Contents are compared with their checksums. A directory that has neither such a list nor any .agent_state_meta is refused,
+because it may be anything; with --plain, every folder in it becomes a namespace, and its files become keys without a writer.
 
 Keys that are there already are not touched: by default nothing is imported then. A directory or file is read to its end
 before anything is written; of a stream, what came before the failure stays, and --if-absent goes on from there: the command then
@@ -52,13 +54,14 @@ export function importCommand(): Command {
         .argParser(conflictPolicy)
         .conflicts('ifAbsent'),
     )
+    .option('--plain', 'take a directory of which nothing says that it holds namespaces')
     .option('--writer <id>', 'who writes (default: as in the archive)')
     .addHelpText('after', HELP)
     .action(runs<[string | undefined], Options>(run))
 }
 
 async function run(context: CommandContext, options: Options, source: string | undefined): Promise<void> {
-  const archive = readerOf(source, context)
+  const archive = readerOf(source, options, context)
   const counts = await withStore(context, { mayCreate: true, once: true, outlivesOwner: true }, (store) =>
     importInto(context, store, archive, options),
   )
@@ -78,6 +81,7 @@ async function importInto(
   { ifAbsent, policy, writer }: Options,
 ): Promise<ImportCounts> {
   const { signal, status, note } = context
+  const leftOut = new LeftOut(note)
   let written = 0
   const had = (): string => `${formatCount(written, 'key')} had been imported`
   try {
@@ -88,7 +92,7 @@ async function importInto(
         if (step === 'writing') written = counts.keys
         status.update(`${step} ${formatCount(counts.keys, 'key')}, ${formatBytes(counts.bytes)}`)
       },
-      onLeftOut: (path, why) => note(`${path} was left out: ${why}`),
+      onLeftOut: (path, why) => leftOut.add(path, why),
     })
   } catch (error) {
     status.end()
@@ -97,21 +101,56 @@ async function importInto(
     // A refusal would say that nothing was changed.
     const { code, message } = describeError(archiveErrorOf(error))
     throw new CliError(code, ExitCode.failed, `${message.replace(/\.$/, '')}; ${had()}`)
+  } finally {
+    leftOut.end()
   }
 }
 
-function readerOf(source: string | undefined, { surroundings, signal }: CommandContext): ArchiveReader {
+const NAMED_MAX = 10
+
+/** Names the first ones that were left out, and counts the others. */
+class LeftOut {
+  readonly #note: (text: string) => void
+  #count = 0
+
+  constructor(note: (text: string) => void) {
+    this.#note = note
+  }
+
+  add(path: string, why: string): void {
+    if (++this.#count <= NAMED_MAX) this.#note(`${path} was left out: ${why}`)
+  }
+
+  end(): void {
+    const more = this.#count - NAMED_MAX
+    if (more > 0) this.#note(`${more.toLocaleString('en-US')} more were left out`)
+  }
+}
+
+function readerOf(
+  source: string | undefined,
+  { plain }: Options,
+  { surroundings, signal }: CommandContext,
+): ArchiveReader {
   if (source === undefined || source === '-')
     return new TarReader(
       () => Readable.from(inputUntil(surroundings.input, signal), { objectMode: false }),
       false,
     )
   const path = resolve(source)
+  let isDirectory: boolean
   try {
-    if (statSync(path).isDirectory()) return new DirectoryReader(path)
+    isDirectory = statSync(path).isDirectory()
+    if (isDirectory && plain !== true && !isArchiveDirectory(path)) throw noArchive(path)
   } catch (error) {
+    if (error instanceof CliError) throw error
     const message = error instanceof Error ? error.message : String(error)
     throw new CliError('INPUT_UNREADABLE', ExitCode.usage, `${path} can't be read (${message})`)
   }
-  return new TarReader(() => createReadStream(path), true)
+  return isDirectory ? new DirectoryReader(path) : new TarReader(() => createReadStream(path), true)
+}
+
+function noArchive(path: string): CliError {
+  const message = `${path} is no export: it has neither .agent_state/export.json nor any .agent_state_meta; --plain imports every folder in it as a namespace`
+  return new CliError('USAGE', ExitCode.usage, message)
 }

@@ -1,5 +1,5 @@
 /** `export` and `import`, through pipes, files and directories. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect, test } from 'vitest'
@@ -175,4 +175,32 @@ test('an export is no root: commands name import, and make none of it', async ()
   }
   expect(await inProcess(['ls'], { cwd: join(cwd, 'copy', 'n') })).toMatchObject({ status: 3 })
   expect(readdirSync(join(cwd, 'copy', '.agent_state'))).toEqual(['export.json'])
+})
+
+test('a directory of which nothing says that it holds namespaces is imported only with --plain', async () => {
+  const root = temporaryRoot()
+  const source = join(dirname(root), 'etc')
+  mkdirSync(join(source, 'ssh'), { recursive: true })
+  writeFileSync(join(source, 'ssh', 'config'), 'x')
+  writeFileSync(join(source, 'hosts'), '')
+  const refused = await inProcess(['import', source, '--root', root])
+  expect(refused).toMatchObject({
+    status: 2,
+    errors: expect.stringMatching(/^agent-state import: USAGE: .*--plain.*\n$/),
+  })
+  expect(existsSync(root)).toBe(false)
+  const forced = await inProcess(['import', source, '--plain', '--root', root])
+  expect(forced).toMatchObject({ status: 0, output: '1 key in 1 namespace, 1 byte\n' })
+  expect(forced.errors).toBe('agent-state import: hosts was left out: it is in no namespace\n')
+})
+
+test('of what an import leaves out, ten are named and the others counted', async () => {
+  const root = temporaryRoot()
+  const namespace = join(dirname(root), 'tree', 'n')
+  mkdirSync(join(namespace, '.agent_state_meta'), { recursive: true })
+  for (let index = 0; index < 13; index++) symlinkSync('/', join(namespace, `link${index}`))
+  const { status, errors } = await inProcess(['import', dirname(namespace), '--root', root])
+  const told = errors.trimEnd().split('\n')
+  expect([status, told]).toEqual([0, expect.arrayContaining(['agent-state import: 3 more were left out'])])
+  expect(told).toHaveLength(11)
 })
