@@ -34,7 +34,8 @@ const ADVICE: Partial<Record<Code, string>> = {
   REVISION_MISMATCH: "look with 'agent-state stat', and try again",
   KEY_BLOCKED: 'delete that key first',
   NAMESPACE_NOT_FOUND: "'agent-state ls' lists the namespaces",
-  METADATA_CORRUPT: "'agent-state verify' says what is damaged",
+  METADATA_CORRUPT:
+    "'agent-state verify' says what is damaged; where the store's own files are, restore the root from a copy",
   CONTENT_CORRUPT: "'agent-state verify' says what is damaged; write the key anew or restore its file",
   JOURNAL_CORRUPT: "'agent-state verify' says what is damaged; restore the root from a copy",
   WATCH_OVERFLOW: 'this reader was too slow; go on with --after and the last revision that it printed',
@@ -47,6 +48,17 @@ const ADVICE: Partial<Record<Code, string>> = {
   DISCONNECTED: 'the owner of the root went away; try again',
 }
 
+/** Of a key alone. A command line can't be told in words of the library. */
+const KEY_METADATA_ADVICE =
+  "delete the key, or write it with 'agent-state put --repair-metadata', which replaces them"
+const LIBRARY_ADVICE = '; delete the key, or write it with repairMetadata: true'
+
+/** A warning of the store, which goes on all the same: one line without its end. */
+export function warningText({ code, message }: { readonly code: string; readonly message: string }): string {
+  const advice = code === 'METADATA_CORRUPT' ? `; to repair it, ${KEY_METADATA_ADVICE}` : ''
+  return `warning: ${code}: ${message}${advice}`
+}
+
 export function describeError(error: unknown): DescribedError {
   if (error instanceof CliError) {
     const { code, message, exitCode } = error
@@ -55,7 +67,9 @@ export function describeError(error: unknown): DescribedError {
   if (AgentStateError.is(error)) return describeStateError(error)
   const code =
     error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'FAILED'
-  const message = error instanceof Error ? error.message : String(error)
+  const text = error instanceof Error ? error.message : String(error)
+  // The system's errors begin with their code, which is said anyway.
+  const message = text.startsWith(`${code}: `) ? text.slice(code.length + 2) : text
   // The store throws these two for what makes no sense, before anything happens.
   const isMisuse = error instanceof RangeError || error instanceof TypeError
   const exitCode = isMisuse ? ExitCode.usage : ExitCode.failed
@@ -63,7 +77,9 @@ export function describeError(error: unknown): DescribedError {
 }
 
 function describeStateError(error: AgentStateError): DescribedError {
-  const { code, message, outcome } = error
+  const { code, outcome } = error
+  const isOfKey = code === 'METADATA_CORRUPT' && error.message.endsWith(LIBRARY_ADVICE)
+  const message = isOfKey ? error.message.slice(0, -LIBRARY_ADVICE.length) : error.message
   const fields = Object.fromEntries(
     Object.entries(error).filter(
       ([name]) => !['code', 'message', 'name', 'stack', 'outcome', 'cause'].includes(name),
@@ -72,19 +88,26 @@ function describeStateError(error: AgentStateError): DescribedError {
   return {
     ...{ code, message, outcome, fields },
     exitCode: EXIT_CODES[code] ?? ExitCode.failed,
-    advice: ADVICE[code] ?? null,
+    advice: isOfKey ? KEY_METADATA_ADVICE : (ADVICE[code] ?? null),
   }
 }
 
 /** One line without its end. */
 export function formatError(command: string, error: DescribedError): string {
-  const { code, message, advice } = error
+  const { code, message } = error
   const text = message.replace(/^agent_state(\.\w+)?: /, '').replace(/\.$/, '')
-  return escapeUnsafe(`agent-state ${command}: ${code}: ${text}${advice === null ? '' : `; ${advice}`}`)
+  const advice = adviceOf(command, error)
+  const name = command === '' ? 'agent-state' : `agent-state ${command}`
+  return escapeUnsafe(`${name}: ${code}: ${text}${advice === null ? '' : `; ${advice}`}`)
+}
+
+function adviceOf(command: string, { code, advice }: DescribedError): string | null {
+  if (advice !== null || code !== 'USAGE') return advice
+  return `see '${['agent-state', 'help', command].join(' ').trimEnd()}'`
 }
 
 /** As an object for `--json`. */
 export function errorToJson(command: string, error: DescribedError): unknown {
-  const { code, message, exitCode, outcome, advice, fields } = error
-  return { error: { command, code, message, outcome, advice, exitCode, ...fields } }
+  const { code, message, exitCode, outcome, fields } = error
+  return { error: { command, code, message, outcome, advice: adviceOf(command, error), exitCode, ...fields } }
 }

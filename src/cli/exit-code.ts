@@ -19,7 +19,6 @@ export const ExitCode = {
 
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode]
 
-/** For help texts. */
+/** For the help of commands that have no statuses of their own. */
 export const EXIT_STATUS = `
-Exit status: 0 done; 1 failed; 2 wrong usage; 3 no such store, namespace or key; 4 refused, nothing was changed (a
-conflict, another revision, a key in the way); 5 something on the disk is damaged; 130 interrupted by ctrl-c.`
+Exit status: see 'agent-state help exit-codes'.`

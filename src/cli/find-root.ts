@@ -1,5 +1,5 @@
 /** Finds the root that a command is about, as git finds its repository. */
-import { lstatSync, statSync, type Stats } from 'node:fs'
+import { lstatSync, opendirSync, statSync, type Stats } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { MANIFEST_PATH } from '../archive/archive-layout.js'
 import { CliError } from './cli-error.js'
@@ -38,8 +38,53 @@ export function findRoot(search: RootSearch): string {
   throw new CliError(
     'ROOT_NOT_FOUND',
     ExitCode.notFound,
-    `there is no store in ${from} or above it; give --root or set AGENT_STATE_ROOT`,
+    escapeUnsafe(`there is no store in ${from} or above it; ${adviceIn(resolve(from), userId)}`),
   )
+}
+
+/** So many entries of a directory are looked at, and so many stores named. */
+const ENTRIES_MAX = 1000
+const NAMED_MAX = 3
+
+/** What to do where none was found: one directly below may be the one that is meant. */
+function adviceIn(directory: string, userId: number | undefined): string {
+  const [first, ...more] = rootsBelow(directory, userId)
+  if (first === undefined) return 'give --root or set AGENT_STATE_ROOT'
+  if (more.length === 0) return `there is one in ./${first}: --root ${shellWord(`./${first}`)}`
+  return `there are some below: ${[first, ...more].map((name) => `--root ${shellWord(`./${name}`)}`).join(', ')}`
+}
+
+function rootsBelow(directory: string, userId: number | undefined): string[] {
+  const found: string[] = []
+  for (const name of firstNames(directory)) {
+    const path = join(directory, name)
+    if (isRoot(path) && isOwn(path, userId)) found.push(name)
+  }
+  return found.sort().slice(0, NAMED_MAX)
+}
+
+function firstNames(directory: string): string[] {
+  const names: string[] = []
+  try {
+    const opened = opendirSync(directory)
+    try {
+      for (let count = 0; count < ENTRIES_MAX; count++) {
+        const entry = opened.readSync()
+        if (entry === null) break
+        if (entry.isDirectory()) names.push(entry.name)
+      }
+    } finally {
+      opened.closeSync()
+    }
+  } catch {
+    // What can't be listed names nothing.
+  }
+  return names
+}
+
+/** As a shell takes it for one word. */
+function shellWord(text: string): string {
+  return /^[\w./+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 }
 
 function named(path: string, from: string, mayCreate: boolean): string {
@@ -61,14 +106,17 @@ function noRootButExport(path: string): CliError {
 
 /** A store that somebody else put above a directory, in /tmp say, is used only by those who name it. */
 function ofOwnUser(directory: string, userId: number | undefined): string {
-  if (userId === undefined) return directory
-  const isOurs = [directory, join(directory, STORE_DIRECTORY)].every((path) => {
+  if (isOwn(directory, userId)) return directory
+  const message = `the store in ${directory} belongs to another user; name it with --root or AGENT_STATE_ROOT to use it`
+  throw new CliError('ROOT_NOT_OURS', ExitCode.usage, escapeUnsafe(message))
+}
+
+function isOwn(directory: string, userId: number | undefined): boolean {
+  if (userId === undefined) return true
+  return [directory, join(directory, STORE_DIRECTORY)].every((path) => {
     const { uid } = statSync(path)
     return uid === userId || uid === ROOT_USER
   })
-  if (isOurs) return directory
-  const message = `the store in ${directory} belongs to another user; name it with --root or AGENT_STATE_ROOT to use it`
-  throw new CliError('ROOT_NOT_OURS', ExitCode.usage, escapeUnsafe(message))
 }
 
 function isRoot(directory: string): boolean {

@@ -13,7 +13,7 @@ export function formatBytes(bytes: number): string {
   let unit = 0
   let value = bytes
   for (; value >= 1024 && unit < UNITS.length - 1; unit++) value /= 1024
-  return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`
+  return unit === 0 ? formatCount(bytes, 'byte') : `${value.toFixed(1)} ${UNITS[unit]}`
 }
 
 export function formatCount(count: number, one: string, many = `${one}s`): string {

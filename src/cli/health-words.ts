@@ -1,15 +1,14 @@
 import type { RootFacts } from '../inspect/root-facts.js'
 import { formatCount } from './format-values.js'
-import { ownerName } from './owner-name.js'
 
-/** What there is to know about a root, in sentences; the first one sums it up. */
-export function healthInWords(facts: RootFacts): string[] {
+/** What there is to know about a root, in sentences; the first one sums it up. `told`: what its owner says is wrong. */
+export function healthInWords(facts: RootFacts, told: readonly string[]): string[] {
   const { owner, storeId, problems, backlogKeys, clean, preserved } = facts
   const lines: string[] = []
   const damages = problems.filter(({ kind }) => kind === 'damage' || kind === 'unreadable')
-  if (damages.length > 0) lines.push(`damaged: ${damages.map(({ message }) => message).join('; ')}`)
-  else if (storeId === null) lines.push('the root was not made to its end; opening it makes it anew')
-  else if (owner !== null) lines.push(`in use by ${ownerName(owner)}`)
+  if (damages.length > 0) lines.push(`damaged: ${damages.map(({ message }) => message).join('; ')}`, ...told)
+  else if (storeId === null) lines.push('the root was not made to its end; opening it makes it anew', ...told)
+  else if (owner !== null) lines.push(...(told.length === 0 ? ['ok'] : told))
   else if (clean) lines.push('closed cleanly: the files show everything')
   else if (backlogKeys === 0) lines.push('not closed cleanly; the files show everything')
   else

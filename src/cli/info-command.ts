@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { connectStore, type Store } from '../index.js'
+import { AgentStateError, connectStore, type Store } from '../index.js'
 import { rootFacts, type RootFacts } from '../inspect/root-facts.js'
 import { treeSize } from '../inspect/tree-size.js'
 import { CliError } from './cli-error.js'
@@ -25,7 +25,8 @@ changes nothing. After an unclean end it holds the root's lock for a moment: who
 try again. 'verify' reads every byte; this command does not. It ends with 1 if that process gives no answer in three seconds or
 can't write any more, and with 5 if something is damaged.
 
-With --metrics it asks the process that has the root open what it has counted, and prints it as Prometheus reads it.
+With --metrics it asks the process that has the root open what it has counted since it opened it, and prints it as Prometheus
+reads it. Without such a process there is nothing to print, and it ends with 3.
 
 Examples:
   agent-state info
@@ -35,7 +36,7 @@ ${EXIT_STATUS}`
 
 export function infoCommand(): Command {
   return addCommonOptions(new Command('info'))
-    .description('tell about the root: format, owner, sizes, and whether all is well')
+    .description('show format, owner and sizes of the root, and whether all is well')
     .option('--metrics', 'what the owner of the root has counted')
     .addHelpText('after', HELP)
     .action(runs<[], Options>(info))
@@ -47,7 +48,15 @@ async function info(context: CommandContext, options: Options): Promise<ExitCode
 
 async function metrics(context: CommandContext): Promise<ExitCode> {
   const { output, json, signal } = context
-  const counted = await askOwner(rootOf(context), signal, (store) => store.metrics())
+  const root = rootOf(context)
+  const counted = await askOwner(root, signal, (store) => store.metrics()).catch((error: unknown) => {
+    if (!AgentStateError.is(error, 'NO_OWNER')) throw error
+    throw new CliError(
+      'NO_OWNER',
+      ExitCode.notFound,
+      `no process that can be asked has ${root} open; metrics are there only while one has`,
+    )
+  })
   if (json) await output.json(counted)
   else await output.write(prometheusText(counted))
   return ExitCode.ok
@@ -58,7 +67,7 @@ async function facts(context: CommandContext): Promise<ExitCode> {
   const found = await rootFacts(rootOf(context))
   const tree = await treeSize(found.root, signal)
   const told = await ownerFacts(found, signal)
-  const health = [...healthInWords(found), ...told.problems]
+  const health = healthInWords(found, told.problems)
   const backlogKeys = told.backlogKeys ?? found.backlogKeys
   const { stuckKeys } = told
   const isDamaged = found.problems.some(({ kind }) => kind === 'damage')

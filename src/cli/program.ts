@@ -7,11 +7,13 @@ import { conflictsCommand } from './conflicts-command.js'
 import { CliError } from './cli-error.js'
 import { describeError, errorToJson, formatError, type DescribedError } from './describe-error.js'
 import { ExitCode } from './exit-code.js'
+import { exitCodesCommand } from './exit-codes-command.js'
 import { exportCommand } from './export-command.js'
 import { getCommand } from './get-command.js'
 import { importCommand } from './import-command.js'
 import { infoCommand } from './info-command.js'
 import { lsCommand } from './ls-command.js'
+import { nearSuggestions } from './near-suggestions.js'
 import { putCommand } from './put-command.js'
 import { replayCommand } from './replay-command.js'
 import { rmCommand } from './rm-command.js'
@@ -22,7 +24,8 @@ import { watchCommand } from './watch-command.js'
 
 const HELP = `
 The root is found from --root, from AGENT_STATE_ROOT, or upwards from here, among your own directories. While another process
-has it open, commands go through that process. 'agent-state help COMMAND' has examples.`
+has it open, commands go through that process. 'agent-state help COMMAND' has examples, 'agent-state help exit-codes' what
+commands end with.`
 
 export interface Ended {
   readonly exitCode: ExitCode
@@ -43,13 +46,13 @@ export async function runProgram(words: readonly string[], surroundings: Surroun
     .option('--root <dir>', 'the root')
     .option('--json', 'print one JSON object a line')
     .enablePositionalOptions()
-    .showSuggestionAfterError()
     .addHelpText('after', HELP)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void output.write(text),
       writeErr: (text) => void errors.write(text),
-      outputError: (text, write) => (isJson ? undefined : write(text)),
+      // Every error is told in one shape, below.
+      outputError: () => {},
     })
   for (const command of commands(program)) program.addCommand(command.copyInheritedSettings(program))
   try {
@@ -57,11 +60,13 @@ export async function runProgram(words: readonly string[], surroundings: Surroun
     return program
   } catch (error) {
     const described = describeUsage(error)
-    // Commander has printed its own errors, but not as JSON; asking for help is none.
-    const isPrinted = error instanceof CommanderError && (!isJson || error.code.startsWith('commander.help'))
-    if (!isPrinted && described.exitCode !== ExitCode.ok) {
-      const name = words.find((word) => program.commands.some((command) => command.name() === word)) ?? ''
-      errors.write(`${isJson ? JSON.stringify(errorToJson(name, described)) : formatError('', described)}\n`)
+    // The help stands there already.
+    const isHelp = error instanceof CommanderError && error.code.startsWith('commander.help')
+    if (!isHelp && described.exitCode !== ExitCode.ok) {
+      const name = commandIn(words, program)
+      errors.write(
+        `${isJson ? JSON.stringify(errorToJson(name, described)) : formatError(name, described)}\n`,
+      )
     }
     return { exitCode: described.exitCode, isInterrupted: false }
   }
@@ -79,7 +84,7 @@ function commands(program: Command): Command[] {
     ...[watchCommand(), conflictsCommand()],
     ...[exportCommand(), importCommand()],
     ...[infoCommand(), verifyCommand()],
-    ...[replayCommand(), benchCommand(), completionCommand(program)],
+    ...[replayCommand(), benchCommand(), completionCommand(program), exitCodesCommand()],
   ]
 }
 
@@ -89,9 +94,15 @@ function isJsonWanted(words: readonly string[]): boolean {
   return words.slice(0, end < 0 ? words.length : end).includes('--json')
 }
 
+/** The name of the command that the words are about; empty if they are about none. */
+function commandIn(words: readonly string[], program: Command): string {
+  const names = new Set(program.commands.map((command) => command.name()))
+  return words.find((word, index) => names.has(word) && words[index - 1] !== '--root') ?? ''
+}
+
 function describeUsage(error: unknown): DescribedError {
   if (!(error instanceof CommanderError)) return describeError(error)
   const exitCode = error.exitCode === 0 ? ExitCode.ok : ExitCode.usage
   const message = error.message.replace(/^error: /, '').replaceAll('\n', ' ')
-  return describeError(new CliError('USAGE', exitCode, message))
+  return describeError(new CliError('USAGE', exitCode, nearSuggestions(message)))
 }

@@ -22,10 +22,10 @@ interface Options extends ConditionOptions {
 }
 
 const HELP = `
-The value is read from FILE, or from standard input; both may hold any bytes. The namespace is made if it is missing, and so
-is the root if --root names it, unless --if-revision says that the key is there. If the limits of the store then refuse the value
-or the key as too long, a namespace that was made is left with nothing in it: to remove it again could take what somebody else has
-written there meanwhile. When the command has ended, the value survives a power cut.
+The value is read from FILE, or from standard input; both may hold any bytes. A namespace that is missing is made, and so is
+the root if it is named with --root; with --if-revision neither is, because the key has to be there already. If the store then
+refuses the value or the key as too long, an empty namespace may be left: removing it could take what somebody else has written
+there meanwhile. When the command has ended, the value survives a power cut.
 
 Overwriting what another writer wrote is a conflict: under the policy 'ignore' (the default) and 'warn' it is told and
 written all the same, under 'error' it is refused.

@@ -39,7 +39,7 @@ export function rmCommand(): Command {
   return addConditionOptions(command)
     .option('-f, --force', 'a missing key is no error')
     .option('--all', 'the namespace and everything in it')
-    .option('--yes', 'really, with --all')
+    .option('--yes', 'with --all: delete it, instead of saying what would be deleted')
     .addHelpText('after', HELP)
     .action(runs<[string, string[]], Options>(rm))
 }

@@ -21,7 +21,7 @@ ${EXIT_STATUS}`
 
 export function statCommand(): Command {
   return addCommonOptions(new Command('stat'))
-    .description('tell about a key, or about a namespace')
+    .description('show revision, size, time and writer of a key, or what a namespace holds in all')
     .argument('<namespace>')
     .argument('[key]')
     .addHelpText('after', HELP)
@@ -49,7 +49,7 @@ async function statKey(context: CommandContext, store: Store, namespace: string,
     ['namespace', output.name(namespace)],
     ['key', output.name(found.key)],
     ['revision', String(found.revision)],
-    ['size', String(found.size)],
+    ['size', formatBytes(found.size)],
     ['updated', formatTime(found.updatedAtMs)],
     ...writerFields(context, found),
     ...(found.external

@@ -1,5 +1,6 @@
 /** How a command gets the store of a root, and gives it back. */
 import { AgentStateError, connectStore, shareStore, type Store, type Writer } from '../index.js'
+import { warningText } from './describe-error.js'
 import { findRoot } from './find-root.js'
 import type { CommandContext } from './run-command.js'
 
@@ -50,7 +51,7 @@ async function withStoreOnce<T>(
   const { store, isOwner } = outlivesOwner
     ? await sharedStoreOf(context, root, writer)
     : await storeOf(context, root, writer)
-  const stopWarning = store.events.on('warning', ({ code, message }) => context.note(`${code}: ${message}`))
+  const stopWarning = store.events.on('warning', (warning) => context.note(warningText(warning)))
   try {
     let result: T
     try {

@@ -5,7 +5,7 @@ import { lockQuietly, type Owner, type QuietLock } from '../inspect/quiet-lock.j
 import { verifyRoot, type VerifySummary } from '../inspect/verify-root.js'
 import { CliError } from './cli-error.js'
 import { formatBytes, formatCount } from './format-values.js'
-import { describeError } from './describe-error.js'
+import { describeError, warningText } from './describe-error.js'
 import { EXIT_STATUS, ExitCode } from './exit-code.js'
 import { isClosedPipe } from './output.js'
 import { ownerName } from './owner-name.js'
@@ -141,7 +141,7 @@ async function openAndClose({ signal, status, note }: CommandContext, root: stri
     if (preservedAs !== null)
       note(`${namespace}/${key}: what was edited after an unclean end is now ${preservedAs}`)
   })
-  store.events.on('warning', ({ code, message }) => note(`${code}: ${message}`))
+  store.events.on('warning', (warning) => note(warningText(warning)))
   let leftOut = 0
   try {
     // What cleans up a namespace happens when it is first used.

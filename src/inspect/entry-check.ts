@@ -152,9 +152,11 @@ function judgeExternal(
     const message = `it has ${stat.size} bytes instead of ${own.size}, and its time says that nobody has changed it`
     return finding('damage', 'content', path, message, { ...place, advice: RESTORE })
   }
-  return finding('changed', 'content', path, 'something else than the store changed it', {
+  if (crc === own.crc && own.size === stat.size)
+    return finding('changed', 'content', path, 'it was written anew by hand, with the same content', place)
+  return finding('changed', 'content', path, 'it was edited by hand, or it is damaged', {
     ...place,
-    advice: crc === own.crc ? null : 'if nobody has edited it: restore the file from a copy',
+    advice: 'if nobody edited it, restore the file from a copy',
   })
 }
 

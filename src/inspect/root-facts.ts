@@ -5,7 +5,7 @@ import { storeLayout } from '../backend/file/layout.js'
 import { listSegments } from '../backend/file/segment.js'
 import { lockQuietly, type Owner } from './quiet-lock.js'
 import { readOnlyFileSystem as fs } from './read-only-file-system.js'
-import { checkFormat, checkJournal, listIfThere } from './store-files.js'
+import { checkFormat, checkJournal, countPreserved } from './store-files.js'
 import type { Finding } from './finding.js'
 
 export interface RootFacts {
@@ -50,7 +50,7 @@ export async function rootFacts(root: string): Promise<RootFacts> {
     journalSegments: segments.length,
     journalBytes: segments.reduce((sum, { path }) => sum + (fs.lstat(path)?.size ?? 0), 0),
     backlogKeys: await countBacklog(root, storeId, checkpoint, owner, problems),
-    preserved: listIfThere(layout.preserved).length,
+    preserved: countPreserved(root),
   }
 }
 

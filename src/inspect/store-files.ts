@@ -221,6 +221,11 @@ export function checkDirectories(root: string, isOwned: boolean, report: Report)
   }
 }
 
+/** Files that were set aside because somebody edited them after an unclean end. Beside each lies a note of where it was. */
+export function countPreserved(root: string): number {
+  return listIfThere(storeLayout(root).preserved).filter(({ name }) => !name.endsWith('.json')).length
+}
+
 export function listIfThere(path: string): ReturnType<typeof fs.list> {
   try {
     return fs.list(path)

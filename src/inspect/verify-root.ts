@@ -4,7 +4,6 @@
  * layout. The caller sees to it that nobody opens the root meanwhile, or says who has it open.
  */
 import { Directories } from '../backend/file/directories.js'
-import { storeLayout } from '../backend/file/layout.js'
 import { readOnlyFileSystem as fs } from './read-only-file-system.js'
 import type { Finding, FindingKind } from './finding.js'
 import type { TreeRules } from './entry-check.js'
@@ -14,7 +13,7 @@ import {
   checkDirectories,
   checkFormat,
   checkJournal,
-  listIfThere,
+  countPreserved,
   ownPath,
   problem,
 } from './store-files.js'
@@ -52,7 +51,7 @@ export async function verifyRoot(options: VerifyOptions): Promise<VerifySummary>
     onFinding(found)
   }
   const summary = { namespaces: 0, keys: 0, bytes: 0 }
-  const preserved = listIfThere(storeLayout(root).preserved).length
+  const preserved = countPreserved(root)
   const storeId = checkFormat(root, report)
   checkDirectories(root, isOwned, report)
   if (storeId === null) return { storeId, ...summary, backlogKeys: null, preserved, findings }

@@ -1,5 +1,5 @@
 /** Which directories are taken for a root, and whose. */
-import { chownSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chownSync, cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { findRoot } from '../../src/cli/find-root.js'
@@ -25,6 +25,17 @@ test('a directory with the name of the store and nothing of it is none', () => {
   const root = makeRoot('notes')
   expect(() => findRoot({ ...search, given: root, from: '/' })).toThrow(/no store/)
   expect(findRoot({ ...search, given: root, from: '/', mayCreate: true })).toBe(root)
+})
+
+test('where none is found, those directly below are named', () => {
+  const root = makeRoot('format')
+  const outer = dirname(root)
+  const findFrom = (from: string) => () => findRoot({ ...search, from })
+  expect(findFrom(outer)).toThrow(`or above it; there is one in ./root: --root ./root`)
+  cpSync(root, join(outer, "two's"), { recursive: true })
+  expect(findFrom(outer)).toThrow("there are some below: --root ./root, --root './two'\\''s'")
+  mkdirSync(join(outer, 'empty'))
+  expect(findFrom(join(outer, 'empty'))).toThrow(/give --root or set AGENT_STATE_ROOT$/)
 })
 
 test('an export is none, is not passed over on the way up, and none is made of it', () => {

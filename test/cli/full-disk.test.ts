@@ -40,7 +40,7 @@ test.runIf(CAN_MOUNT)(
     const complaints = lines.filter((line) => line.startsWith('agent-state'))
     expect(complaints.length).toBeGreaterThan(0)
     for (const line of complaints)
-      expect(line).toMatch(/^agent-state put: (NO_SPACE|TREE_STUCK|CLOSE_INCOMPLETE): /)
+      expect(line).toMatch(/^agent-state put: (warning: )?(NO_SPACE|TREE_STUCK|CLOSE_INCOMPLETE): /)
     expect(lines.filter((line) => !/^(put|info|verify|k\d|agent-state)/.test(line))).toEqual([])
   },
 )

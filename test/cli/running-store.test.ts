@@ -45,8 +45,16 @@ describe('info', () => {
   test('--metrics of a root that nobody has open says so', async () => {
     const root = await closedRoot(async () => {})
     const { status, errors } = await inProcess(['info', '--metrics', '--root', root])
-    expect(status).toBe(1)
-    expect(errors).toContain('NO_OWNER')
+    expect(status).toBe(3)
+    expect(errors).toMatch(/NO_OWNER: .*; metrics are there only while one has\n$/)
+  })
+
+  test('says in one word that all is well with the owner', async () => {
+    const root = await ownedRoot((store) => store.init('n'))
+    expect((await inProcess(['info', '--root', root])).output).toMatch(
+      /^owner +process .*(\n.*)*\nhealth +ok\n$/m,
+    )
+    expect(lines(await inProcess(['info', '--json', '--root', root]))).toMatchObject([{ health: ['ok'] }])
   })
 
   test('tells what its owner says is wrong', async () => {

@@ -208,3 +208,48 @@ test('info tells what the owner has not brought into the files, and ends when th
   owner.kill('SIGKILL')
   await ended
 })
+
+test('info and verify count a file that was set aside once, not the note beside it', async () => {
+  const root = temporaryRoot()
+  const store = await ownedStore(root)
+  await fill(store)
+  await store.flush()
+  const left = temporaryRoot()
+  await (await store.resume('n')).write('k', 'in the journal at least')
+  cpSync(root, left, { recursive: true, filter: (path) => !path.endsWith('/socket') })
+  writeFileSync(join(left, 'n', 'k'), 'edited after the crash')
+  await (await openStore({ root: left })).close()
+  expect(readdirSync(join(left, '.agent_state', 'preserved'))).toHaveLength(2)
+  expect(lines(await inProcess(['info', '--json', '--root', left]))).toMatchObject([{ preserved: 1 }])
+  expect((await inProcess(['verify', '--root', left])).output).toContain('\n1 file set aside')
+})
+
+test('verify of a file that was edited by hand says what it may be, and what to do then', async () => {
+  const root = await closedRoot(fill)
+  writeFileSync(join(root, 'n', 'k'), 'by hand')
+  expect(await inProcess(['verify', '--root', root])).toMatchObject({
+    status: 0,
+    output: expect.stringMatching(
+      /^changed {5}n\/k: it was edited by hand, or it is damaged; if nobody edited it, restore the file from a copy\n/,
+    ),
+  })
+})
+
+test('metadata that are damaged are a warning to readers and an error to writers, in words of the command line', async () => {
+  const root = await closedRoot(fill)
+  writeFileSync(join(root, 'n', '.agent_state_meta', 'k.json'), '{')
+  const read = await inProcess(['get', 'n', 'k', '--root', root])
+  expect(read).toMatchObject({ status: 0, output: 'the value' })
+  expect(read.errors).toMatch(
+    /^agent-state get: warning: METADATA_CORRUPT: .*'agent-state put --repair-metadata'.*\n$/,
+  )
+  const put = (...more: string[]): ReturnType<typeof inProcess> =>
+    inProcess(['put', 'n', 'k', '--root', root, ...more], { input: 'new' })
+  const refused = await put()
+  expect(refused.status).toBe(5)
+  expect(refused.errors).toMatch(/^agent-state put: METADATA_CORRUPT: .*'agent-state put --repair-metadata'/m)
+  expect(refused.errors).not.toContain('repairMetadata')
+  const repaired = await put('--repair-metadata')
+  expect(repaired).toMatchObject({ status: 0, errors: expect.stringMatching(/^agent-state put: warning: /) })
+  expect(await inProcess(['get', 'n', 'k', '--root', root])).toMatchObject({ output: 'new', errors: '' })
+})
