@@ -123,7 +123,7 @@ class LeftOut {
 
   end(): void {
     const more = this.#count - NAMED_MAX
-    if (more > 0) this.#note(`${more.toLocaleString('en-US')} more were left out`)
+    if (more > 0) this.#note(`${more.toLocaleString('en-US')} more ${more === 1 ? 'was' : 'were'} left out`)
   }
 }
 

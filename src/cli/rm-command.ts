@@ -18,8 +18,8 @@ interface Options extends ConditionOptions {
 }
 
 const HELP = `
-Several keys are deleted together or not at all. A key that is missing is an error, and then nothing is deleted, unless
---force says that this is all right.
+Several keys are deleted together or not at all. If one is missing, that is an error and nothing is deleted; with --force it is
+none, and the others are.
 
 'rm NAMESPACE --all' removes the namespace with everything in it; it says how many keys that would be, and does it only with
 --yes. There is no way back: export it before.
