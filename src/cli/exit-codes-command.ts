@@ -7,7 +7,10 @@ const MEANINGS: readonly (readonly [ExitCode, string])[] = [
   [ExitCode.ok, 'it is done'],
   [ExitCode.failed, 'it failed, or was done in part; the message says what is known'],
   [ExitCode.usage, 'wrong usage: the command, its options or its input make no sense'],
-  [ExitCode.notFound, 'there is no such store, namespace or key; or no process has the root open that could be asked'],
+  [
+    ExitCode.notFound,
+    'there is no such store, namespace or key; or no process has the root open that could be asked',
+  ],
   [ExitCode.refused, 'refused, and nothing was changed: a conflict, another revision, a key in the way'],
   [ExitCode.damaged, 'something on the disk is damaged'],
   [ExitCode.hungUp, 'ended because its terminal was closed'],
