@@ -53,10 +53,13 @@ const KEY_METADATA_ADVICE =
   "delete the key, or write it with 'agent-state put --repair-metadata', which replaces them"
 const LIBRARY_ADVICE = '; delete the key, or write it with repairMetadata: true'
 
-/** A warning of the store, which goes on all the same: one line without its end. */
-export function warningText({ code, message }: { readonly code: string; readonly message: string }): string {
-  const advice = code === 'METADATA_CORRUPT' ? `; to repair it, ${KEY_METADATA_ADVICE}` : ''
-  return `warning: ${code}: ${message}${advice}`
+/** A warning of the store, which goes on all the same: one line without its end. `advice`: null where another line has it. */
+export function warningText(
+  { code, message }: { readonly code: string; readonly message: string },
+  advice: string | null = `to repair it, ${KEY_METADATA_ADVICE}`,
+): string {
+  const hasAdvice = code === 'METADATA_CORRUPT' && advice !== null
+  return `warning: ${code}: ${message}${hasAdvice ? `; ${advice}` : ''}`
 }
 
 export function describeError(error: unknown): DescribedError {

@@ -69,7 +69,10 @@ async function put(
   const value = await readValue(file, context.surroundings.input, signal)
   const { ifRevision, repairMetadata } = options
   const mayCreate = ifRevision === undefined
-  await withStore(context, { writer: writerOf(options, context.surroundings), mayCreate }, async (store) => {
+  const writer = writerOf(options, context.surroundings)
+  // Without the option, the refusal says what to do.
+  const metadataAdvice = repairMetadata === true ? 'they are to be replaced' : null
+  await withStore(context, { writer, mayCreate, metadataAdvice }, async (store) => {
     const session = mayCreate
       ? await store.init(namespace, { signal })
       : await store.resume(namespace, { signal })

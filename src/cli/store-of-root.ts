@@ -16,6 +16,8 @@ export interface StoreOptions {
   readonly once?: boolean
   /** Goes on when the owner closes, with the next one or as the owner itself. */
   readonly outlivesOwner?: boolean
+  /** What is said of a key's damaged metadata; null: nothing, the command says it itself. */
+  readonly metadataAdvice?: string | null
 }
 
 export function rootOf({ root, surroundings }: CommandContext, mayCreate = false): string {
@@ -44,14 +46,16 @@ export async function withStore<T>(
 
 async function withStoreOnce<T>(
   context: CommandContext,
-  { writer, mayCreate, outlivesOwner = false }: StoreOptions,
+  { writer, mayCreate, outlivesOwner = false, metadataAdvice }: StoreOptions,
   use: (store: Store) => Promise<T>,
 ): Promise<T> {
   const root = rootOf(context, mayCreate)
   const { store, isOwner } = outlivesOwner
     ? await sharedStoreOf(context, root, writer)
     : await storeOf(context, root, writer)
-  const stopWarning = store.events.on('warning', (warning) => context.note(warningText(warning)))
+  const stopWarning = store.events.on('warning', (warning) =>
+    context.note(warningText(warning, metadataAdvice)),
+  )
   try {
     let result: T
     try {

@@ -249,7 +249,11 @@ test('metadata that are damaged are a warning to readers and an error to writers
   expect(refused.status).toBe(5)
   expect(refused.errors).toMatch(/^agent-state put: METADATA_CORRUPT: .*'agent-state put --repair-metadata'/m)
   expect(refused.errors).not.toContain('repairMetadata')
+  expect(refused.errors.match(/--repair-metadata/g)).toHaveLength(1)
   const repaired = await put('--repair-metadata')
-  expect(repaired).toMatchObject({ status: 0, errors: expect.stringMatching(/^agent-state put: warning: /) })
+  expect(repaired).toMatchObject({
+    status: 0,
+    errors: expect.stringMatching(/^agent-state put: warning: .*; they are to be replaced\n$/),
+  })
   expect(await inProcess(['get', 'n', 'k', '--root', root])).toMatchObject({ output: 'new', errors: '' })
 })
