@@ -9,3 +9,8 @@ export function wallClockMs(): number {
   const nowMs = Math.floor(Date.now())
   return nowMs > 0 ? Math.min(nowMs, LAST_MS) : 0
 }
+
+/** For those who read it. */
+export function inUtc(ms: number): string {
+  return new Date(ms).toISOString()
+}

@@ -1,4 +1,5 @@
 /** What the counts of a store mean for the one who runs it, in words: what is wrong now, not what has been. */
+import { inUtc } from './clock.js'
 import { quantile } from './histogram.js'
 import { quoteText } from './messages.js'
 import type { BackendMetrics, HeldUpdate, StoreMetrics } from './metrics.js'
@@ -111,7 +112,7 @@ function isHeldForLong({ heldMs, waiting }: HeldUpdate): boolean {
 function heldInWords({ namespace, key, writer, isConnected, heldMs, sinceMs, waiting }: HeldUpdate): string {
   const by = writer === null ? 'somebody without a name' : quoteText(displayName(writer))
   const where = isConnected ? ' in another thread or process' : ''
-  const since = `for ${durationInWords(heldMs)}, since ${new Date(sinceMs).toISOString()}`
+  const since = `for ${durationInWords(heldMs)}, since ${inUtc(sinceMs)}`
   const others = waiting === 0 ? 'nobody' : waiting === 1 ? '1 other' : `${waiting} others`
   const wait = waiting > 1 ? 'wait' : 'waits'
   return `an update by ${by}${where} holds ${quoteText(key)} in namespace ${quoteText(namespace)} ${since}: ${others} ${wait} for it`
