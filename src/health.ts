@@ -35,7 +35,7 @@ export function closedHealth(host: { checkOpen(): void }): Health {
 
 /** A store in another thread or process does not even tell what it has counted. */
 export function noAnswer(state: Exclude<HostState, 'closed'>, waitedMs: number): Health {
-  const problem = `the store gave no answer for ${durationInWords(waitedMs)}: its thread or process is blocked, or stopped`
+  const problem = `the store gave no answer for ${durationInWords(waitedMs)}: its thread or process is blocked or stopped, or the root has no owner at the moment`
   return withProblems(state, [problem])
 }
 

@@ -126,8 +126,13 @@ export class StoreHandle implements Store {
   async health(): Promise<Health> {
     const { state } = this
     if (state === 'closed') return closedHealth(this.#host)
-    const metrics = await within(ANSWER_MS, this.#parts.metrics())
-    return metrics === null ? noAnswer(state, ANSWER_MS) : healthOf(state, metrics)
+    try {
+      const metrics = await within(ANSWER_MS, this.#parts.metrics())
+      return metrics === null ? noAnswer(state, ANSWER_MS) : healthOf(state, metrics)
+    } catch (error) {
+      if (this.state === 'closed') return closedHealth(this.#host)
+      throw error
+    }
   }
 
   async flush(options?: Wait): Promise<void> {

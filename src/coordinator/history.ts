@@ -29,8 +29,7 @@ export class History {
   add(place: HistoryPlace, key: string, kind: Change['kind'], revision: number, writer: Writer | null): void {
     const at = this.#next
     if (this.#revisions.length === this.#max) {
-      const oldest = this.#places[at]
-      if (oldest === undefined) return void (place.compactedRevision = revision)
+      const oldest = this.#places[at]!
       oldest.compactedRevision = Math.max(oldest.compactedRevision, this.#revisions[at]!)
     }
     this.#places[at] = place

@@ -13,6 +13,10 @@ import { Names } from './names.js'
 
 export type CachedValue = string | Uint8Array
 
+export interface HeldValue {
+  value: CachedValue | undefined
+}
+
 /** A key that was touched, also as the conflict rules see it. */
 export class KeyState implements KeyView {
   readonly key: string
@@ -23,7 +27,8 @@ export class KeyState implements KeyView {
   corruptMetadata: string | null = null
   /** Of a missing key: the revision of its deletion and who made it, as far as known. */
   deletedBy: Writer | null = null
-  value: CachedValue | undefined
+  /** Where the cached value lies. Who keeps this keeps nothing else of the key. */
+  readonly held: HeldValue = { value: undefined }
   /** Why the head could not be looked up; whoever needs it is told, and the next one asks again. */
   loadError: AgentStateError | null = null
   /** The revision was given to a change that was found, and is written nowhere: the state stays in memory. */
@@ -37,6 +42,10 @@ export class KeyState implements KeyView {
     this.key = key
     this.namespace = namespace
     this.head = head
+  }
+
+  get value(): CachedValue | undefined {
+    return this.held.value
   }
 
   setLoaded(answer: Exclude<HeadAnswer, UnreadableHead>): void {

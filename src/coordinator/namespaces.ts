@@ -34,7 +34,7 @@ export class Namespaces {
     this.#keyBytesMax = limits.keyBytesMax
     this.#isInUse = isInUse
     this.#values = new BoundedCache(limits.cacheBytesMax, (key) => {
-      key.value = undefined
+      key.held.value = undefined
       return true
     })
     this.#heads = new BoundedCache(limits.headBytesMax, (key) => this.#releaseKey(key))
@@ -141,14 +141,14 @@ export class Namespaces {
   }
 
   setValue(key: KeyState, value: CachedValue, size: number): void {
-    key.value = value
-    this.#sharedValues.add(key)
+    key.held.value = value
+    this.#sharedValues.add(key.held)
     key.inValues.used = true
     this.#values.set(key.inValues, size + VALUE_OVERHEAD_BYTES)
   }
 
   dropValue(key: KeyState): void {
-    key.value = undefined
+    key.held.value = undefined
     this.#values.delete(key.inValues)
   }
 
@@ -196,7 +196,7 @@ export class Namespaces {
 
   #releaseKey(key: KeyState): boolean {
     if (key.pins > 0 || key.foundRevision) return false
-    this.#values.delete(key.inValues)
+    this.dropValue(key)
     if (key.namespace.keys.get(key.key) === key) key.namespace.keys.delete(key.key)
     return true
   }
@@ -207,7 +207,7 @@ export class Namespaces {
     if (state.users > 0 || state.load.status === 'loading' || this.#isInUse(state)) return false
     for (const key of state.keys.values()) if (key.pins > 0 || key.foundRevision) return false
     for (const key of state.keys.values()) {
-      this.#values.delete(key.inValues)
+      this.dropValue(key)
       this.#heads.delete(key.inHeads)
     }
     this.#states.delete(state.name)

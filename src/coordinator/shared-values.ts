@@ -4,15 +4,15 @@
  * and what is still cached of the oldest one is then given memory of its own (I9). Most values of keys that are written
  * often are gone by then.
  */
-import type { KeyState } from './namespace-state.js'
+import type { HeldValue } from './namespace-state.js'
 
 const KEPT_BYTES_MAX = 4 * 1024 * 1024
-/** What remembering a key takes. */
-const KEY_BYTES = 16
+/** What knowing of a value takes. */
+const KNOWN_BYTES = 48
 
 interface Piece {
   readonly buffer: ArrayBufferLike
-  readonly keys: KeyState[]
+  readonly values: HeldValue[]
 }
 
 export class SharedValues {
@@ -26,33 +26,33 @@ export class SharedValues {
     this.#keptBytesMax = keptBytesMax
   }
 
-  /** To be called when the key's value was put into the cache. */
-  add(key: KeyState): void {
-    const { value } = key
+  /** To be called when the value was put into the cache. */
+  add(held: HeldValue): void {
+    const { value } = held
     if (value === undefined || typeof value === 'string') return
     const { buffer } = value
     if (value.byteLength === buffer.byteLength) return
     if (this.#last?.buffer !== buffer) this.#last = this.#pieces.get(buffer) ?? this.#begin(buffer)
-    this.#last.keys.push(key)
-    this.#keptBytes += KEY_BYTES
+    this.#last.values.push(held)
+    this.#keptBytes += KNOWN_BYTES
     if (this.#keptBytes > this.#keptBytesMax) this.#release()
   }
 
   #begin(buffer: ArrayBufferLike): Piece {
-    const piece = { buffer, keys: [] }
+    const piece = { buffer, values: [] }
     this.#pieces.set(buffer, piece)
     this.#keptBytes += buffer.byteLength
     return piece
   }
 
   #release(): void {
-    for (const { buffer, keys } of this.#pieces.values()) {
-      for (const key of keys) {
-        const { value } = key
-        if (typeof value === 'object' && value.buffer === buffer) key.value = new Uint8Array(value)
+    for (const { buffer, values } of this.#pieces.values()) {
+      for (const held of values) {
+        const { value } = held
+        if (typeof value === 'object' && value.buffer === buffer) held.value = new Uint8Array(value)
       }
       this.#pieces.delete(buffer)
-      this.#keptBytes -= buffer.byteLength + keys.length * KEY_BYTES
+      this.#keptBytes -= buffer.byteLength + values.length * KNOWN_BYTES
       if (this.#keptBytes <= this.#keptBytesMax) break
     }
     if (this.#last !== null && !this.#pieces.has(this.#last.buffer)) this.#last = null

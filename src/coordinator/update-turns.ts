@@ -58,7 +58,6 @@ interface Line {
 export class UpdateTurns {
   readonly #lines = new Map<string, Line>()
   readonly #current = new AsyncLocalStorage<Turn>()
-  /** Whoever has the turn may be in another thread or process. */
   readonly #keepAlive = new KeepAlive()
   readonly #now: () => number
 
@@ -93,7 +92,11 @@ export class UpdateTurns {
     const turnCame = new Promise<void>((resolve) => (start = resolve))
     const turn = this.enter(identity, this.#current.getStore() ?? null, start, asker)
     try {
-      if (turn.state === 'waiting') await this.#keepAlive.while(orAborted(turnCame, ...signals))
+      if (turn.state === 'waiting') {
+        const waiting = orAborted(turnCame, ...signals)
+        // Those before it that run here keep the process alive themselves, if anything is to come of them.
+        await (this.#waitsForOthers(turn) ? this.#keepAlive.while(waiting) : waiting)
+      }
       return await this.#current.run(turn, fn)
     } finally {
       this.leave(turn)
@@ -143,6 +146,17 @@ export class UpdateTurns {
     turn.state = 'held'
     turn.heldSinceMs = this.#now()
     turn.start()
+  }
+
+  /** Whether somebody in another thread or process is before it. */
+  #waitsForOthers(turn: Turn): boolean {
+    const line = this.#lines.get(turn.key)!
+    if (line.holder.asker.isConnected) return true
+    for (const before of line.waiting) {
+      if (before === turn) return false
+      if (before.asker.isConnected) return true
+    }
+    return false
   }
 
   /** Whether `holder` can't finish before one of the turns that enclose the asker does. */

@@ -7,7 +7,7 @@
  * - The answer to `send` says no more than that the other side has taken the batch; it stays out when the port closes.
  *   It goes out before the next batch of its own direction, and waits for that a little: waking a thread for it alone costs
  *   as much as the batch.
- * - Nothing in here keeps a thread alive unless `ref` was called.
+ * - Nothing in here keeps a thread alive for longer than two turns of its event loop unless `ref` was called.
  */
 import type { MessagePort } from 'node:worker_threads'
 import { expose, releaseProxy, transfer, wrap, type Endpoint } from 'comlink'

@@ -198,7 +198,8 @@ export class HostCalls {
   }
 
   #metrics(reader: BatchReader): void {
-    const id = this.#begin(reader)
+    const id = this.#id(reader)
+    this.#parts.inFlight.beginQuestion(id)
     this.#try(id, () => {
       this.#context.coordinator.checkOpen()
       const mayKnow = (namespace: string): boolean => allowsNamespace(this.#rights.bounds, namespace)

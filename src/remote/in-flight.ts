@@ -15,6 +15,7 @@ interface Call {
   readonly operations: number
   readonly bytes: number
   request: Request | null
+  readonly isQuestion: boolean
 }
 
 export class InFlight {
@@ -23,6 +24,7 @@ export class InFlight {
   readonly #calls = new IdTable<Call>()
   #operations = 0
   #bytes = 0
+  #isQuestioned = false
 
   constructor(limits: Limits, outbox: Outbox) {
     this.#limits = limits
@@ -37,20 +39,24 @@ export class InFlight {
     return this.#calls.entries().map(({ id }) => id)
   }
 
-  /**
-   * One call may be larger than the bounds, if it is alone. There is room for one more than callers take, for the question
-   * how the store is, which waits for no credit.
-   */
+  /** One call may be larger than the bounds, if it is alone. */
   begin(id: number, operations: number, bytes: number): void {
     const { connectionOperationsMax, connectionBytesMax } = this.#limits
-    const tooMany = this.#operations > 0 && this.#operations + operations > connectionOperationsMax + 1
+    const tooMany = this.#operations > 0 && this.#operations + operations > connectionOperationsMax
     const tooMuch = this.#bytes > 0 && this.#bytes + bytes > connectionBytesMax
     if ((tooMany && operations > 0) || (tooMuch && bytes > 0)) {
       throw new TooMuchInFlight('the connection has more under way than its credits allow')
     }
     this.#operations += operations
     this.#bytes += bytes
-    this.#calls.add({ id, operations, bytes, request: null })
+    this.#calls.add({ id, operations, bytes, request: null, isQuestion: false })
+  }
+
+  /** The question how the store is waits for no credit: it is allowed besides, one until its answer was taken. */
+  beginQuestion(id: number): void {
+    if (this.#isQuestioned) throw new TooMuchInFlight('the connection has asked how the store is already')
+    this.#isQuestioned = true
+    this.#calls.add({ id, operations: 0, bytes: 0, request: null, isQuestion: true })
   }
 
   setRequest(id: number, request: Request): void {
@@ -68,10 +74,12 @@ export class InFlight {
     if (call === undefined) return false
     this.#outbox.load.operations += call.operations
     this.#outbox.load.callBytes += call.bytes
+    if (call.isQuestion) this.#outbox.load.isQuestion = true
     return true
   }
 
-  taken({ operations, callBytes }: Load): void {
+  taken({ operations, callBytes, isQuestion }: Load): void {
+    if (isQuestion) this.#isQuestioned = false
     this.#operations -= operations
     this.#bytes -= callBytes
   }

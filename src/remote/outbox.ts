@@ -12,6 +12,8 @@ export interface Load {
   /** Of the calls that it answers. */
   operations: number
   callBytes: number
+  /** The question how the store is is one of them. */
+  isQuestion: boolean
   /** Values and names in the answers. */
   answerBytes: number
   readonly events: Record<EventType, number>
@@ -85,5 +87,5 @@ export class Outbox {
 
 function emptyLoad(): Load {
   const events = Object.fromEntries(EVENT_TYPES.map((type) => [type, 0])) as Record<EventType, number>
-  return { operations: 0, callBytes: 0, answerBytes: 0, events }
+  return { operations: 0, callBytes: 0, isQuestion: false, answerBytes: 0, events }
 }

@@ -35,6 +35,8 @@ export class SharedHost implements StoreHost {
   /** As the last owner has them. */
   #limits: Limits
   #order = 0
+  /** Whoever asks again while nobody has answered waits for the same answer. */
+  #metrics: Promise<StoreMetrics> | null = null
 
   constructor(root: SharedRoot, limits: Limits) {
     this.#root = root
@@ -131,7 +133,10 @@ export class SharedHost implements StoreHost {
 
   /** Of the owner at the moment. */
   metrics(): Promise<StoreMetrics> {
-    return this.#call(undefined, (parts) => parts.metrics())
+    this.#metrics ??= this.#call(undefined, (parts) => parts.metrics()).finally(() => {
+      this.#metrics = null
+    })
+    return this.#metrics
   }
 
   watch(namespace: string, options: WatchOptions): AsyncIterable<WatchItem> {

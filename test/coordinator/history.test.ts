@@ -44,12 +44,6 @@ describe('history', () => {
     expect([n.compactedRevision, again.compactedRevision]).toEqual([1, 5])
   })
 
-  test('without room everything is forgotten at once', () => {
-    const { n, add, revisions } = given(0)
-    add(n, 7)
-    expect([revisions('n'), n.compactedRevision]).toEqual([[], 7])
-  })
-
   test('is the last changes, in their order, whatever the bound', () => {
     const steps = fc.array(fc.constantFrom('n', 'm'), { maxLength: 40 })
     fc.assert(

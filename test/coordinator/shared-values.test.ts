@@ -14,8 +14,8 @@ function given() {
     write: (name: string, size = 100, fill = 1): KeyState => {
       const key = keys.find((other) => other.key === name) ?? new KeyState(name, namespace, null)
       if (!keys.includes(key)) keys.push(key)
-      key.value = slab.copy(new Uint8Array(size).fill(fill))
-      shared.add(key)
+      key.held.value = slab.copy(new Uint8Array(size).fill(fill))
+      shared.add(key.held)
       return key
     },
   }
@@ -55,9 +55,9 @@ describe('values that share memory', () => {
     const large = write('large', 5000)
     const { value } = large
     const gone = write('gone')
-    gone.value = undefined
+    gone.held.value = undefined
     const text = write('text')
-    text.value = 'text'
+    text.held.value = 'text'
     for (let i = 0; i < 2000; i++) write('hot')
     expect([large.value, gone.value, text.value]).toEqual([value, undefined, 'text'])
     expect(large.value).toBe(value)

@@ -127,6 +127,22 @@ describe('the credits of a connection', () => {
     expect((await store.metrics()).commitWaitMs).toBe(0)
   })
 
+  test.each(['before', 'after'])(
+    'let a batch that is larger than all of them go alone, also when somebody asks how the store is right %s it',
+    async (order) => {
+      const { connect } = await hosted({ connectionOperationsMax: 2 })
+      const store = await connect()
+      const session = await store.init('n')
+      const large = Array.from({ length: 20 }, (_, index) => ({ write: `k${index}`, value: 'v' }))
+      for (let round = 0; round < 5; round++) {
+        const asked = order === 'before' ? store.health() : null
+        const batch = session.batch(large)
+        const [results, health] = await Promise.all([batch, asked ?? store.health()])
+        expect([results.length, health.status]).toEqual([20, 'ok'])
+      }
+    },
+  )
+
   test('who waits for them can give up at once, and the others go on', async () => {
     const { backend, connect } = await hosted({ connectionOperationsMax: 1 })
     const session = await (await connect()).init('n')
@@ -241,8 +257,7 @@ describe('a connection that does not keep to its credits', () => {
     await (await store.init('n')).write('k', '1')
     const raw = new RawPort(store.createPort(), false)
     let id = 0
-    // One more than callers take is let through.
-    for (let round = 0; round < 9; round++) {
+    for (let round = 0; round < 8; round++) {
       await raw.calls([CALL.READ, ++id, 'n', 'k'])
       expect((await raw.delivery()).list.slice(0, 2)).toEqual([ANSWER.FOUND, id])
     }

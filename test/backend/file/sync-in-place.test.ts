@@ -1,10 +1,11 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { nodeFileSystem, systemError, type FileSystem } from '../../../src/backend/file/file-system.js'
 import { syncingInPlace } from '../../../src/backend/file/sync-in-place.js'
 
 /** A disk whose syncs take as long as is said, by a clock of its own. */
 function disk(takesMs: number) {
-  const state = { takesMs, nowMs: 0, calls: [] as string[], fails: false }
+  const state = { takesMs, writeTakesMs: 0, nowMs: 0, calls: [] as string[], fails: false }
   const sync = (name: string): void => {
     state.calls.push(name)
     state.nowMs += state.takesMs
@@ -12,6 +13,7 @@ function disk(takesMs: number) {
   }
   const write = (name: string, length: number): number => {
     state.calls.push(name)
+    state.nowMs += state.writeTakesMs
     return length
   }
   const fs: FileSystem = {
@@ -28,7 +30,7 @@ function disk(takesMs: number) {
     await subject.datasyncAsync(3)
     return state.calls
   }
-  return { state, append }
+  return { state, append, subject }
 }
 
 const IN_PLACE = ['write', 'datasync']
@@ -79,30 +81,66 @@ describe('appends on a slow disk', () => {
   test('where another thread may be what takes long, it is tried ever more seldom', async () => {
     const places = await inPlace(disk(1).append, 3000)
     const pauses = places.map((place, i) => place - (places[i - 1] ?? 0)).slice(1)
-    expect(pauses.slice(0, 4)).toEqual([5, 9, 17, 33])
-    expect(pauses.slice(-1)).toEqual([1025])
+    expect(pauses.slice(0, 4)).toEqual([6, 11, 21, 41])
+    expect(pauses.slice(-1)).toEqual([321])
   })
 
   test.each([1, 20, 1000])(
-    'one that becomes slow (%i ms) blocks the caller once, and is trusted again when it was quick',
+    'one that becomes slow (%i ms) blocks the caller once, and is trusted again when it was quick for some time',
     async (takesMs) => {
       const { state, append } = disk(0.1)
       await inPlace(append, 100)
       state.takesMs = takesMs
       expect(await inPlace(append, 3)).toEqual([0])
       state.takesMs = 0.1
-      expect(await inPlace(append, 6)).toEqual([2, 3, 4, 5])
+      const until = state.nowMs + 5 * takesMs
+      while (state.nowMs <= until) await append()
+      expect(await inPlace(append, 3)).toEqual([0, 1, 2])
     },
   )
 
-  test('slow ones now and then among quick ones do not add up', async () => {
+  test('slow ones take a small part of the time in place, whenever they come', async () => {
+    const stalls = fc.array(
+      fc.record({ after: fc.nat(80), ms: fc.double({ min: 0.8, max: 300, noNaN: true }) }),
+      {
+        minLength: 5,
+        maxLength: 40,
+      },
+    )
+    await fc.assert(
+      fc.asyncProperty(stalls, async (each) => {
+        const { state, append } = disk(0.3)
+        let blockedMs = 0
+        let longestMs = 0
+        for (const { after, ms } of each) {
+          await inPlace(append, after)
+          state.takesMs = ms
+          if ((await append()).includes('datasync')) {
+            blockedMs += ms
+            longestMs = Math.max(longestMs, ms)
+          }
+          state.takesMs = 0.3
+        }
+        expect(blockedMs).toBeLessThanOrEqual(state.nowMs / 6 + longestMs)
+      }),
+    )
+  })
+
+  test('a large group of one file is not taken for small because another file was synced meanwhile', async () => {
+    const { state, append, subject } = disk(0.1)
+    await inPlace(append, 2)
+    state.calls = []
+    await subject.writeAsync(3, Buffer.alloc(0), 0, 300 * 1024, 0)
+    await subject.writeAsync(4, Buffer.alloc(0), 0, 100, 0)
+    await subject.datasyncAsync(4)
+    await subject.datasyncAsync(3)
+    expect(state.calls).toEqual(['writeAsync', 'write', 'datasync', 'datasyncAsync'])
+  })
+
+  test('a write in place that takes long counts as a slow sync does', async () => {
     const { state, append } = disk(0.1)
     await inPlace(append, 2)
-    for (let round = 0; round < 10; round++) {
-      state.takesMs = 5
-      await append()
-      state.takesMs = 0.1
-      expect((await inPlace(append, 100)).length, `round ${round}`).toBe(96)
-    }
+    state.writeTakesMs = 5
+    expect(await inPlace(append, 2)).toEqual([0])
   })
 })
