@@ -105,7 +105,8 @@ describe('the health of a store', () => {
     )
     const asked = store.health()
     await vi.advanceTimersByTimeAsync(3000)
-    const problem = 'the store gave no answer for 3 s: its thread or process is blocked, or stopped'
+    const problem =
+      'the store gave no answer for 3 s: its thread or process is blocked or stopped, or the root has no owner at the moment'
     expect(await asked).toEqual({ status: 'degraded', problems: [problem] })
   })
 
