@@ -56,9 +56,8 @@ export class Committer {
   readonly #now: () => number
   readonly #intake: Intake
   readonly #counts: CommitCounts
-  #inFlight = 0
   /** When the groups under way were begun, oldest first. */
-  readonly #begunMs = new Map<readonly Batch[], number>()
+  readonly #underWay = new Map<readonly Batch[], number>()
   #scheduled = false
   #waitingForBackend = false
   #failure: AgentStateError | null = null
@@ -85,7 +84,7 @@ export class Committer {
 
   /** Milliseconds for which the oldest group under way has waited for the backend's answer; 0: there is none. */
   get commitWaitMs(): number {
-    const [beginMs] = this.#begunMs.values()
+    const [beginMs] = this.#underWay.values()
     return beginMs === undefined ? 0 : performance.now() - beginMs
   }
 
@@ -118,7 +117,7 @@ export class Committer {
     if (
       this.#scheduled ||
       this.#waitingForBackend ||
-      this.#inFlight >= this.#backend.supports.commitsInFlight
+      this.#underWay.size >= this.#backend.supports.commitsInFlight
     )
       return
     this.#scheduled = true
@@ -129,7 +128,7 @@ export class Committer {
   }
 
   #pump(): void {
-    while (this.#inFlight < this.#backend.supports.commitsInFlight && this.#intake.ready.size > 0) {
+    while (this.#underWay.size < this.#backend.supports.commitsInFlight && this.#intake.ready.size > 0) {
       const wait = this.#backend.ready()
       if (wait !== null) {
         this.#pumpAfter(wait)
@@ -203,19 +202,17 @@ export class Committer {
   }
 
   async #commit(group: readonly Batch[]): Promise<void> {
-    this.#inFlight++
     const operations = group.reduce((sum, { operationCount }) => sum + operationCount, 0)
     this.#counts.groupOperations.record(operations)
     const beginMs = performance.now()
-    this.#begunMs.set(group, beginMs)
+    this.#underWay.set(group, beginMs)
     const commit = (): Promise<readonly CommitOutcome[]> =>
       this.#outcomes(group.map(({ plan: each }) => each))
     const outcomes = tracing.commit.hasSubscribers
       ? await tracing.commit.tracePromise(commit, { operations })
       : await commit()
     this.#counts.commitMs.record(performance.now() - beginMs)
-    this.#begunMs.delete(group)
-    this.#inFlight--
+    this.#underWay.delete(group)
     const again = group.map((batch, index) => this.#answer(batch, outcomes[index] ?? UNANSWERED))
     group.forEach(({ mailbox }, index) => this.#intake.giveBack(mailbox, again[index]!))
     this.#namespaces.trim()
@@ -326,7 +323,7 @@ export class Committer {
   }
 
   #settleIfIdle(): void {
-    if (this.#idleWaiters.length === 0 || this.#inFlight > 0) return
+    if (this.#idleWaiters.length === 0 || this.#underWay.size > 0) return
     if (!this.#intake.isIdle) return
     for (const resolve of this.#idleWaiters.splice(0)) resolve()
   }
