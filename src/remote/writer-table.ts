@@ -10,29 +10,22 @@ import { MalformedBatch, type BatchReader } from './batch-reader.js'
 import type { BatchWriter } from './batch-writer.js'
 import { WRITER_SLOTS } from './wire.js'
 
-interface Slot {
-  readonly number: number
-  /** It still stands for this identity. */
-  isCurrent: boolean
-}
-
 /** The host's side. */
 export class SentWriters {
-  readonly #slotOf = new WeakMap<Writer, Slot>()
-  readonly #slots: Slot[] = []
+  readonly #writers: Writer[] = []
+  readonly #numberOf = new Map<Writer, number>()
   /** Given next, whoever has it. */
   #next = 0
 
   push(batch: BatchWriter, writer: Writer | null): void {
     if (writer === null) return batch.push(null)
-    const known = this.#slotOf.get(writer)
-    if (known?.isCurrent === true) return batch.push(known.number)
+    const known = this.#numberOf.get(writer)
+    if (known !== undefined) return batch.push(known)
     const number = this.#next
-    const before = this.#slots[number]
-    if (before !== undefined) before.isCurrent = false
-    const slot = { number, isCurrent: true }
-    this.#slots[number] = slot
-    this.#slotOf.set(writer, slot)
+    const before = this.#writers[number]
+    if (before !== undefined) this.#numberOf.delete(before)
+    this.#writers[number] = writer
+    this.#numberOf.set(writer, number)
     this.#next = (number + 1) % WRITER_SLOTS
     batch.push(-number - 1)
     batch.pushWriter(writer)
