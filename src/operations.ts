@@ -6,12 +6,10 @@ import { stateError } from './errors.js'
 import { normalizeKey } from './key.js'
 import { typeName } from './messages.js'
 import { checkRevisionCondition } from './options.js'
-import type { SessionHost } from './store-host.js'
+import type { TakingHost } from './store-host.js'
 import { takeValue } from './value.js'
 
 const NAMES: ReadonlySet<string> = new Set(['write', 'value', 'delete', 'ifRevision', 'seenRevision'])
-
-type TakingHost = Pick<SessionHost, 'limits' | 'slab'>
 
 export interface RequestedBatch {
   readonly operations: readonly RequestedOperation[]

@@ -38,10 +38,14 @@ export interface UpdateStep {
 
 export type HostState = 'open' | 'failed' | 'closed'
 
-export interface SessionHost {
+/** What taking values over needs. */
+export interface TakingHost {
   readonly limits: Limits
   /** Where bytes are copied to that were passed. */
   readonly slab: ByteSlab
+}
+
+export interface SessionHost extends TakingHost {
   /** Throws unless new calls are taken. */
   checkOpen(): void
   /** Throws `NOT_ALLOWED` where one has to write as somebody else. */

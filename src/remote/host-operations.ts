@@ -5,7 +5,7 @@ import type { RequestedOperation } from '../coordinator/request.js'
 import { stateError } from '../errors.js'
 import { normalizeKey } from '../key.js'
 import { quoteText } from '../messages.js'
-import type { StoreHost } from '../store-host.js'
+import type { TakingHost } from '../store-host.js'
 import { trimWhiteSpace } from '../utf8.js'
 import type { BatchReader } from './batch-reader.js'
 import { LARGE_BYTES } from './wire.js'
@@ -20,7 +20,7 @@ export interface ReadOperations {
 export function readOperations(
   reader: BatchReader,
   count: number,
-  { limits, slab }: Pick<StoreHost, 'limits' | 'slab'>,
+  { limits, slab }: TakingHost,
 ): ReadOperations {
   let operations: RequestedOperation[] | null = null
   const keys = count === 1 ? null : new Set<string>()
