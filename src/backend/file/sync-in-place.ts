@@ -1,18 +1,24 @@
 /**
  * Appending without a change of threads. Handing a write or a sync to another thread and being woken again costs 0.1 to
- * 0.4 ms; where the disk is quicker than that, it is done in the caller's thread instead. SyncInPlace owns the knowledge of
- * how quick the disk is.
+ * 0.4 ms each, and several times that where other threads are busy; where the disk is quicker, it is done in the caller's
+ * thread instead. SyncInPlace owns the knowledge of how quick the disk is, of writes and of syncs apart: a disk whose syncs
+ * are slow still takes writes at once.
  *
- * - After an append in place that turned out slow, none is made for several times as long as that one took, and for longer
- *   each time as long as the next one is slow too: only a small part of the time is spent so, however slow the disk is.
- * - What is left to another thread tells little of the disk, since waiting for the threads counts too. So if it does not take
- *   long for that, the next one is tried in place.
+ * - What it does in place may take as long as a change of threads does, now and then a little longer. After one that
+ *   stalled, or when they have become slow, none is made in place for several times as long as that one took, and for
+ *   longer each time as long as the next one is slow too: only a small part of the time is lost so, however slow the disk.
+ * - A sync that is left to another thread tells little of the disk, since waiting for the threads counts too. So if it does
+ *   not take long for that, the next one is tried in place.
  */
 import { performance } from 'node:perf_hooks'
 import type { FileSystem } from './file-system.js'
 
-/** An append in place that takes longer, in milliseconds, was one too many. */
-const QUICK_MS = 0.75
+/** What usually takes longer in place, in milliseconds, is left to another thread. */
+const USUAL_MS = 1
+/** The weight of one in what is usual. */
+const WEIGHT = 1 / 8
+/** One that takes longer has stalled. */
+const STALL_MS = 2
 /** A disk that takes longer than this through another thread is not tried. */
 const PROMISING_MS = 2
 /** More bytes than this are left to another thread, whatever the disk. */
@@ -20,15 +26,6 @@ const BYTES_MAX = 256 * 1024
 /** So many times as long as a slow one took all are left to another thread: at first, and at most. */
 const PAUSE_FIRST = 5
 const PAUSE_MAX = 320
-
-/** What was written to a file since its last sync. */
-interface Written {
-  readonly bytes: number
-  /** What that took in place. */
-  readonly inPlaceMs: number
-}
-
-const NOTHING: Written = { bytes: 0, inPlaceMs: 0 }
 
 /** The same file system, whose asynchronous calls are made in place where the disk is quick. */
 export function syncingInPlace(fs: FileSystem, now: () => number = () => performance.now()): FileSystem {
@@ -43,13 +40,12 @@ export function syncingInPlace(fs: FileSystem, now: () => number = () => perform
 class SyncInPlace {
   readonly #fs: FileSystem
   readonly #now: () => number
-  /** By descriptor. */
-  readonly #written = new Map<number, Written>()
+  readonly #writes = new Trial()
+  readonly #syncs = new Trial()
+  /** Bytes that were written since the last sync, by descriptor. */
+  readonly #written = new Map<number, number>()
   /** Of the first sync nobody knows how long it will take. */
-  #isInPlace = false
-  /** When it may be tried in place again. */
-  #pausedUntilMs = -Infinity
-  #pause = PAUSE_FIRST
+  #isPromising = false
 
   constructor(fs: FileSystem, now: () => number) {
     this.#fs = fs
@@ -58,41 +54,49 @@ class SyncInPlace {
 
   async write(...args: Parameters<FileSystem['writeAsync']>): Promise<number> {
     const [fd, buffer, offset, length, position] = args
-    const before = this.#written.get(fd) ?? NOTHING
-    const bytes = before.bytes + length
-    if (!this.#isInPlace || bytes > BYTES_MAX) {
-      this.#written.set(fd, { ...before, bytes })
-      return this.#fs.writeAsync(...args)
-    }
+    const bytes = (this.#written.get(fd) ?? 0) + length
+    this.#written.set(fd, bytes)
     const beginMs = this.#now()
+    if (bytes > BYTES_MAX || !this.#writes.isOn(beginMs)) return this.#fs.writeAsync(...args)
     const written = this.#fs.write(fd, buffer, offset, length, position)
-    this.#written.set(fd, { bytes, inPlaceMs: before.inPlaceMs + this.#now() - beginMs })
+    this.#writes.took(this.#now() - beginMs, this.#now())
     return written
   }
 
   async datasync(fd: number): Promise<void> {
-    const { bytes, inPlaceMs } = this.#written.get(fd) ?? NOTHING
+    const bytes = this.#written.get(fd) ?? 0
     this.#written.delete(fd)
-    const isSmall = bytes <= BYTES_MAX
     const beginMs = this.#now()
-    if (this.#isInPlace && isSmall) {
+    if (bytes > BYTES_MAX) return this.#fs.datasyncAsync(fd)
+    if (this.#isPromising && this.#syncs.isOn(beginMs)) {
       this.#fs.datasync(fd)
-      const endMs = this.#now()
-      this.#doneInPlace(inPlaceMs + endMs - beginMs, endMs)
+      this.#syncs.took(this.#now() - beginMs, this.#now())
     } else {
       await this.#fs.datasyncAsync(fd)
-      const endMs = this.#now()
-      if (isSmall) this.#isInPlace = endMs >= this.#pausedUntilMs && endMs - beginMs <= PROMISING_MS
+      this.#isPromising = this.#now() - beginMs <= PROMISING_MS
     }
   }
+}
 
-  #doneInPlace(tookMs: number, nowMs: number): void {
-    if (tookMs <= QUICK_MS) {
-      this.#pause = PAUSE_FIRST
+/** Whether to do something in place, by how long it took before. */
+class Trial {
+  /** Null: after a pause, or at first, nothing is known. */
+  #usualMs: number | null = null
+  #pausedUntilMs = -Infinity
+  #pause = PAUSE_FIRST
+
+  isOn(nowMs: number): boolean {
+    return nowMs >= this.#pausedUntilMs
+  }
+
+  took(ms: number, nowMs: number): void {
+    this.#usualMs = this.#usualMs === null ? ms : this.#usualMs + (ms - this.#usualMs) * WEIGHT
+    if (ms <= STALL_MS && this.#usualMs <= USUAL_MS) {
+      if (ms <= USUAL_MS) this.#pause = PAUSE_FIRST
       return
     }
-    this.#isInPlace = false
-    this.#pausedUntilMs = nowMs + tookMs * this.#pause
+    this.#usualMs = null
+    this.#pausedUntilMs = nowMs + ms * this.#pause
     this.#pause = Math.min(2 * this.#pause, PAUSE_MAX)
   }
 }

@@ -37,8 +37,8 @@ const IN_PLACE = ['write', 'datasync']
 const ELSEWHERE = ['writeAsync', 'datasyncAsync']
 
 describe('appends on a quick disk', () => {
-  test('the first one is left to another thread, since nobody knows how quick the disk is', async () => {
-    expect(await disk(0.1).append()).toEqual(ELSEWHERE)
+  test('the first sync is left to another thread, since nobody knows how quick the disk is', async () => {
+    expect(await disk(0.1).append()).toEqual(['write', 'datasyncAsync'])
   })
 
   test('further ones are made in place', async () => {
@@ -46,6 +46,15 @@ describe('appends on a quick disk', () => {
     await append()
     expect(await append()).toEqual(IN_PLACE)
     expect(await append()).toEqual(IN_PLACE)
+  })
+
+  test('a sync that takes a little longer now and then changes nothing', async () => {
+    const { state, append } = disk(0.5)
+    await append()
+    for (let i = 0; i < 100; i++) {
+      state.takesMs = i % 5 === 4 ? 1.9 : 0.5
+      expect(await append()).toEqual(IN_PLACE)
+    }
   })
 
   test('large ones are left to another thread, and say nothing of the disk', async () => {
@@ -79,13 +88,20 @@ describe('appends on a slow disk', () => {
   })
 
   test('where another thread may be what takes long, it is tried ever more seldom', async () => {
-    const places = await inPlace(disk(1).append, 3000)
+    const places = await inPlace(disk(1.5).append, 3000)
     const pauses = places.map((place, i) => place - (places[i - 1] ?? 0)).slice(1)
     expect(pauses.slice(0, 4)).toEqual([6, 11, 21, 41])
     expect(pauses.slice(-1)).toEqual([321])
   })
 
-  test.each([1, 20, 1000])(
+  test('when syncs have become slower than a change of threads, they are left to another one', async () => {
+    const { state, append } = disk(0.1)
+    await inPlace(append, 100)
+    state.takesMs = 1.5
+    expect(await inPlace(append, 12)).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
+  })
+
+  test.each([3, 20, 1000])(
     'one that becomes slow (%i ms) blocks the caller once, and is trusted again when it was quick for some time',
     async (takesMs) => {
       const { state, append } = disk(0.1)
@@ -101,7 +117,7 @@ describe('appends on a slow disk', () => {
 
   test('slow ones take a small part of the time in place, whenever they come', async () => {
     const stalls = fc.array(
-      fc.record({ after: fc.nat(80), ms: fc.double({ min: 0.8, max: 300, noNaN: true }) }),
+      fc.record({ after: fc.nat(80), ms: fc.double({ min: 2.01, max: 300, noNaN: true }) }),
       {
         minLength: 5,
         maxLength: 40,
@@ -137,10 +153,19 @@ describe('appends on a slow disk', () => {
     expect(state.calls).toEqual(['writeAsync', 'write', 'datasync', 'datasyncAsync'])
   })
 
-  test('a write in place that takes long counts as a slow sync does', async () => {
+  test('where syncs are slow, writes are made in place all the same', async () => {
+    const { append } = disk(20)
+    for (let i = 0; i < 10; i++) expect(await append()).toEqual(['write', 'datasyncAsync'])
+  })
+
+  test('writes that take long are left to another thread, with quick syncs in place', async () => {
     const { state, append } = disk(0.1)
     await inPlace(append, 2)
     state.writeTakesMs = 5
-    expect(await inPlace(append, 2)).toEqual([0])
+    expect(await append()).toEqual(IN_PLACE)
+    expect(await append()).toEqual(['writeAsync', 'datasync'])
+    state.writeTakesMs = 0
+    state.nowMs += 25
+    expect(await append()).toEqual(IN_PLACE)
   })
 })
