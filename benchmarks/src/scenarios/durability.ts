@@ -60,11 +60,22 @@ async function writer(spec: RunSpec): Promise<RunResult> {
         keyOf(caller, version),
         contentOf(contents, caller, version),
       )
-      // The pipe keeps it when this process dies.
-      writeSync(1, `${caller} ${version}\n`)
+      print(`${caller} ${version}\n`)
     },
   })
   return { measures: { operations } }
+}
+
+/** Into the pipe, which keeps it when this process dies; while that is full, again. */
+function print(line: string): void {
+  for (;;) {
+    try {
+      writeSync(1, line)
+      return
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+    }
+  }
 }
 
 async function run(spec: RunSpec): Promise<RunResult> {
