@@ -48,7 +48,7 @@ const program = new Command('bench')
   .option('--root <dir>', 'the disk to measure', fileURLToPath(new URL('data', import.meta.url)))
   .option(
     '--results <dir>',
-    'where results and report go (default: benchmarks/results, if the profile is full)',
+    'where results and report go (default: benchmarks/results, if all contestants are measured in full)',
   )
   .option('--seed <n>', 'decides the order of the runs (default: random)', positive, randomInt(1, 2 ** 31))
   .option('--resume', 'leave out what has results of this commit, profile and number of repetitions')
@@ -79,7 +79,7 @@ async function main(): Promise<void> {
   const options = program.parse().opts<Options>()
   const { report, rivals, reportOnly, root, seed } = options
   const profile = profileOf(options)
-  const results = options.results ?? resultsOf(profile)
+  const results = options.results ?? resultsOf(options)
   const selection: Selection = {
     profile,
     repetitions: options.repetitions,
@@ -112,9 +112,14 @@ async function main(): Promise<void> {
   process.stderr.write(`results: ${results}\n`)
 }
 
-/** A first look does not overwrite the results that are kept. */
-function resultsOf({ name }: Profile): string {
-  return name === 'full' ? RESULTS : fileURLToPath(new URL(`results-${name}/`, import.meta.url))
+/** What is less than the full measurement does not overwrite the results that are kept. */
+function resultsOf(options: Options): string {
+  const { name } = profileOf(options)
+  const { contestants, rivals, repetitions, seconds, burst } = options
+  const isPartial =
+    [contestants, repetitions, seconds, burst].some((option) => option !== undefined) || !rivals
+  if (name === 'full' && !isPartial) return RESULTS
+  return fileURLToPath(new URL(`results-${name === 'full' ? 'partial' : name}/`, import.meta.url))
 }
 
 function profileOf({ profile, quick, repetitions, seconds, burst }: Options): Profile {

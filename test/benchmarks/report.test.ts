@@ -105,6 +105,7 @@ describe('the tables', () => {
     const table = goalsTable([results('distinct', cells)])
     expect(table).toContain('100 × origin | 200 × (1,000 against 5 of origin) | yes')
     expect(table).toContain('1.5 × the fastest rival | 0.5 × (1,000 against 2,000 of sqlite batched) | no')
+    expect(table).toContain('| burst, distinct keys, 256 B, 256 callers | 0.5 × floor | not measured | no |')
     expect(goalsTable([])).toBe('')
   })
 })

@@ -91,7 +91,7 @@ async function isDone(name: string, step: Step, options: MeasureOptions, commit:
 function commitOf(): string {
   try {
     const git = (...args: string[]): string => execFileSync('git', args, { encoding: 'utf8' }).trim()
-    const changed = git('status', '--porcelain', '--', 'src') === '' ? '' : ' with changes'
+    const changed = git('status', '--porcelain', '--', 'src', 'benchmarks/src') === '' ? '' : ' with changes'
     return `${git('rev-parse', '--short', 'HEAD')}${changed}`
   } catch {
     return 'unknown'

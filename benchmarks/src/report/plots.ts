@@ -16,6 +16,7 @@ interface Point {
 const COLOURS: readonly (readonly [contestant: string, colour: string])[] = [
   ['agent-state', '#d62728'],
   ['floor', '#7f7f7f'],
+  ['floor in place', '#c7c7c7'],
   ['bare files', '#bcbd22'],
   ['lmdb', '#9edae5'],
   ['lmdb batched', '#17becf'],

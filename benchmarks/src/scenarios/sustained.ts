@@ -1,8 +1,10 @@
+import { readdir } from 'node:fs/promises'
 import { closedLoop } from '../../../dist/bench/closed-loop.js'
 import { incompressibleContents } from '../../../dist/bench/contents.js'
 import { latencies } from '../../../dist/bench/latencies.js'
 import type { Opened } from '../contestants/contestant.js'
 import { contestantOf } from '../contestants/index.js'
+import { choose } from '../harness/profile.js'
 import type { Measures, RunResult, RunSpec, Scenario } from '../harness/scenario.js'
 import { peakMemoryMiB, usageOf, usedBetween, writeOut } from '../harness/usage.js'
 import { distinctKeys, hotKeys, settingsOf, warmUp } from '../harness/writes.js'
@@ -10,24 +12,30 @@ import { cellsOf, DURABLE, LEADING, someCallers } from './common.js'
 import { HOT_KEYS } from './hot-set.js'
 
 const MIB = 1024 * 1024
-/** Of distinct keys, so that the minute shows what lasts: with the default bound it would end before the backlog is full. */
+/** Of distinct keys, so that the minute shows what lasts: what the default bound holds takes the files ten minutes. */
 const BACKLOG_BYTES_MAX = 48 * MIB
-const WITHOUT_FLOOR = LEADING.filter((name) => name !== 'floor')
+const WITHOUT_FLOOR = LEADING.filter((name) => !name.startsWith('floor'))
+/** The fastest rivals: a minute of each takes long. */
+const FASTEST = WITHOUT_FLOOR.filter((name) => name !== 'level batched')
 
 export const sustained: Scenario = {
   name: 'sustained',
   question: 'What remains of it when nobody ever pauses?',
   workload:
-    '256 callers (quick: 64) write 256 B for a minute (quick: 5 s) without pause, distinct keys or a hot set of 100, 8 namespaces; with distinct keys at most 48 MiB of backlog; what was put off counts: the rate with drain ends when nothing is left to do. bare files: the same two files a key without a library',
+    'callers write for a minute (quick: 5 s) without pause, distinct keys or a hot set of 100, 8 namespaces; with distinct keys at most 48 MiB of backlog; what was put off counts: the rate with drain ends when nothing is left to do, and the run fails if a file is missing then. bare files: the same two files a key without a library',
   durability: DURABLE,
   repetitions: (usual) => Math.ceil(usual / 7),
   extraSeconds: ({ parameters }, { sustainedSeconds, seconds }) =>
     sustainedSeconds - seconds + (parameters['keys'] === 'distinct' ? sustainedSeconds / 3 : 3),
   cells: (context) => {
-    const callers = [someCallers(context.profile).at(-1)!]
+    const many = someCallers(context.profile)
+    const callers = many.slice(-1)
+    const [keys, valueBytes] = [['hot set'], [256]]
     return [
-      ...cellsOf(context, LEADING, { keys: ['hot set'], callers }),
-      ...cellsOf(context, [...WITHOUT_FLOOR, 'bare files'], { keys: ['distinct'], callers }),
+      ...cellsOf(context, LEADING, { keys, callers, valueBytes }),
+      ...cellsOf(context, FASTEST, { keys, callers: many.slice(0, -1), valueBytes }),
+      ...cellsOf(context, FASTEST, { keys, callers: many, valueBytes: choose(context.profile, [4096], []) }),
+      ...cellsOf(context, [...WITHOUT_FLOOR, 'bare files'], { keys: ['distinct'], callers, valueBytes }),
     ]
   },
   run,
@@ -56,8 +64,8 @@ export const sustained: Scenario = {
       ] as const
     ).map(({ y, yTitle, name }) => ({
       name: `${keys === 'distinct' ? 'distinct' : 'hot'}-${name}`,
-      title: `A minute without pause, ${keys}: ${name}`,
-      where: { keys },
+      title: `A minute without pause, ${keys}, 256 callers, 256 B: ${name}`,
+      where: { keys, valueBytes: 256, callers: 256 },
       ...{
         x: 'second',
         y,
@@ -100,6 +108,7 @@ async function run(spec: RunSpec): Promise<RunResult> {
   const memoryMiB = peakMemoryMiB()
   await opened.close()
   const { operations } = loop
+  if (isDistinct && HAS_TREE.includes(spec.contestant)) await checkTree(folder, operations)
   return {
     measures: {
       operations,
@@ -118,6 +127,18 @@ async function run(spec: RunSpec): Promise<RunResult> {
     },
     series,
   }
+}
+
+const HAS_TREE = ['agent-state', 'bare files']
+
+/** Every key that was written has its content in a file, and another one for its metadata. */
+async function checkTree(folder: string, keys: number): Promise<void> {
+  let files = 0
+  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
+    if (entry.isFile() && /^d\d+/.test(entry.name)) files++
+  }
+  if (files !== 2 * keys)
+    throw new Error(`${keys} keys were written, and the tree has ${files} files of them`)
 }
 
 interface Seconds {
