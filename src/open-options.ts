@@ -2,7 +2,7 @@
 import type { FileModes, OpenOptions } from './api.js'
 import type { Backend } from './backend/backend.js'
 import { checkBoolean, checkInteger, checkOptions, checkString, isPlainObject } from './check-options.js'
-import { DEFAULT_LIMITS, type Limits } from './limits.js'
+import { DEFAULT_LIMITS, LARGEST_LIMITS, type Limits } from './limits.js'
 import { quoteText, typeName } from './messages.js'
 import { BASE_DEFAULTS, DEFAULTS_NAMES, mergeDefaults, type ResolvedDefaults } from './options.js'
 import { isWellFormed } from './utf8.js'
@@ -111,7 +111,7 @@ export function resolveLimits(partial: Partial<Limits> | undefined): Limits {
     if (value === undefined) continue
     limits[name] = name.endsWith('Ms')
       ? checkInteger(value, `limits.${name}`, 0, WAIT_MS_MAX)
-      : checkInteger(value, `limits.${name}`, 1)
+      : checkInteger(value, `limits.${name}`, 1, LARGEST_LIMITS[name])
   }
   return Object.freeze(limits)
 }

@@ -167,6 +167,13 @@ describe('resolveLimits', () => {
     }
     expect(() => resolveLimits({ spaceWaitMs: 2 ** 31 })).toThrow(RangeError)
   })
+  test('takes no limit beyond what a record and a frame of the journal can say', () => {
+    const largest = { keyBytesMax: 65_535, valueBytesMax: 2 ** 30, queueBytesMax: 2 ** 31 }
+    expect(resolveLimits(largest)).toMatchObject(largest)
+    for (const [name, value] of Object.entries(largest)) {
+      expect(() => resolveLimits({ [name]: value + 1 })).toThrow(RangeError)
+    }
+  })
   test('refuses unknown names with the closest one', () => {
     expect(() => resolveLimits({ keyBytes: 1 } as Partial<Limits>)).toThrow("did you mean 'keyBytesMax'?")
     expect(() => resolveLimits(null as never)).toThrow(TypeError)

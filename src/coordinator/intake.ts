@@ -194,6 +194,8 @@ export class Intake {
     }
     mailbox.loading = false
     this.#refuse(mailbox)
+    // One that was refused leaves room.
+    this.admitWaiting()
     this.#wake(mailbox)
     this.#onChange()
   }

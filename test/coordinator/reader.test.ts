@@ -151,6 +151,23 @@ describe('heads', () => {
     expect(await coordinator.head('n', 'k', undefined)).toMatchObject({ size: 1 })
   })
 
+  test('I11: when they can not be looked up, who waits behind the writer that fails gets his turn', async () => {
+    const limits = { queueBytesMax: 10, queueOperationsMax: 1 }
+    const { backend, coordinator, create, write } = await given({ k: 'v' }, limits)
+    backend.holdsQuestions = false
+    await create('other')
+    backend.holdsQuestions = true
+    const first = failureOf(() => write('n', 'k', '123456'))
+    await until(() => backend.headQuestions.length === 1)
+    const behind = [write('n', 'k', '1234567'), write('other', 'k', '12345678')]
+    backend.headQuestions[0]!.answer.reject(new Error('no worker'))
+    expect(await first).toMatchObject({ message: 'no worker' })
+    backend.holdsQuestions = false
+    for (const question of backend.headQuestions.slice(1)) await question.proceed()
+    expect((await Promise.all(behind)).map(({ key }) => key)).toEqual(['k', 'k'])
+    await coordinator.close({ flush: false })
+  })
+
   test('an answer for a key that has left the memory and came back changes nothing', async () => {
     const { coordinator, backend, write, events } = await given(
       { k: 'old' },

@@ -23,7 +23,7 @@ interface PendingBase {
   segment: Segment
   /** Why it could not be applied when that was last tried. */
   failure: TaskFailure | null
-  /** Contents that the key had according to the journal; only while recovering. */
+  /** Contents that the key had according to the journal; of one that was recovered, and of what takes its place. */
   known: KnownContents | null
 }
 
@@ -290,7 +290,10 @@ export class Backlog {
   #addPending(namespace: string, pending: Pending): void {
     const backlog = this.#namespace(namespace)
     const before = backlog.entries.get(pending.key)
-    if (before !== undefined) this.#drop(backlog, before)
+    if (before !== undefined) {
+      pending.known = before.known
+      this.#drop(backlog, before)
+    }
     backlog.set(pending)
     pending.segment.holders++
     this.#count++
@@ -350,9 +353,10 @@ function recordBytes(pending: Pending): number {
   return RECORD_BYTES + pending.key.length + (pending.kind === 'write' ? pending.size : 0)
 }
 
-/** The operation as a worker gets it. */
+/** The operation as a worker gets it. What that may leave of it is known from now on. */
 export function toTreeOperation(pending: Pending): TreeOperation {
   const { key, revision, known } = pending
+  if (pending.kind === 'write') known?.include(pending)
   const recovered = known === null ? {} : { known: known.packed() }
   if (pending.kind === 'delete') return { kind: 'delete', key, revision, ...recovered }
   const { atMs, writer, writerAtS, anonymous, segment, position, size, crc } = pending

@@ -125,7 +125,11 @@ export class GroupCommit {
     if (this.#failure !== null) return this.#reject(entries, this.#failure, outcomes)
     if (noRoom !== null) return this.#appendDeletes(entries, encoder, outcomes, noRoom)
     try {
-      await journal.append(encoder, (appended) => this.#committed(entries, encoder, appended, outcomes))
+      await journal.append(encoder, (appended) => {
+        // The root was lost meanwhile, perhaps with what was just synced.
+        if (this.#failure !== null) throw this.#failure
+        this.#committed(entries, encoder, appended, outcomes)
+      })
     } catch (error) {
       this.fail(error)
       for (const { index, revision } of entries) {

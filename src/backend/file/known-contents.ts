@@ -25,6 +25,11 @@ export class KnownContents {
     this.#used += PAIR
   }
 
+  /** Adds what is not known yet. */
+  include(content: KnownContent): void {
+    if (!includesContent(this.#numbers.subarray(0, this.#used), content)) this.add(content)
+  }
+
   addPacked(packed: Uint32Array): void {
     this.#reserve(packed.length)
     this.#numbers.set(packed, this.#used)

@@ -317,6 +317,25 @@ describe('what recovery adds', () => {
     })
   })
 
+  test('knows them also of a key that is written or deleted again before the tree has it', () => {
+    const backlog = recover([write(1, 'k'), write(2, 'l')])
+    backlog.addWrite('n', written('k', 3, where))
+    backlog.addDelete('n', { key: 'l', revision: 4, atMs: 4, segment: where })
+    backlog.addWrite('n', written('m', 5, where))
+    const known = ['k', 'l', 'm'].map((key) => toTreeOperation(backlog.find('n', key)!).known)
+    expect(known).toEqual([Uint32Array.of(1, 1, 1, 2), Uint32Array.of(2, 2), undefined])
+  })
+
+  test('knows what a task may have left of it that was under way when it was written again', () => {
+    const backlog = recover([write(1, 'k')])
+    const task = () => toTreeOperation(backlog.find('n', 'k')!)
+    backlog.addWrite('n', { ...written('k', 2, where), size: 20, crc: 21 })
+    for (let attempt = 0; attempt < 3; attempt++) task()
+    backlog.addWrite('n', { ...written('k', 3, where), size: 30, crc: 31 })
+    backlog.addDelete('n', { key: 'k', revision: 4, atMs: 4, segment: where })
+    expect(task().known).toEqual(Uint32Array.of(1, 1, 20, 21))
+  })
+
   test('knows what a key had before its namespace was removed, which the tree may still hold', () => {
     const records = [
       write(1, 'k'),

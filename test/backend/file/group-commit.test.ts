@@ -149,6 +149,19 @@ describe('failures', () => {
     expect([made.fs.calls, made.failures.length, made.backlog.count]).toEqual([[], 1, 1])
   })
 
+  test('I8: what was being synced when the root was found to be lost may be lost with it: unknown', async () => {
+    const made = await startCommitting()
+    const syncing = deferred()
+    made.fs.delay = (call) => (call === 'datasync' ? syncing.promise : Promise.resolve())
+    const committing = made.commits.commit([planOf('a', written('k'))])
+    await new Promise((resolve) => setImmediate(resolve))
+    const lost = new Error('the root was deleted')
+    made.commits.fail(lost)
+    syncing.resolve()
+    expect(await committing).toMatchObject([{ status: 'unknown', revision: 2 }])
+    expect([made.failures, made.backlog.count]).toEqual([[lost], 0])
+  })
+
   test('I8: where the checkpoint fails nothing was appended: unchanged', async () => {
     const made = await startCommitting()
     made.checkpoint.before = () => Promise.reject(new Error('EIO'))
