@@ -10,8 +10,7 @@ const PIECE_BYTES = 8 * 1024
 const SHARING_BYTES_MAX = 1024
 
 export class ByteSlab {
-  #piece: ArrayBuffer = new ArrayBuffer(0)
-  #bytes = new Uint8Array(this.#piece)
+  #piece = Buffer.alloc(0)
   #used = 0
 
   /** A copy, as plain bytes. */
@@ -19,14 +18,31 @@ export class ByteSlab {
     const size = bytes.byteLength
     // What the constructor is given it copies; `slice` would leave it to a subclass what a copy is.
     if (size > SHARING_BYTES_MAX || size === 0) return new Uint8Array(bytes)
+    const at = this.#take(size)
+    this.#piece.set(bytes, at)
+    return new Uint8Array(this.#piece.buffer, at, size)
+  }
+
+  /** A well-formed text in UTF-8, which takes so many bytes. */
+  encode(text: string, size: number): Uint8Array {
+    if (size > SHARING_BYTES_MAX || size === 0) {
+      const own = Buffer.allocUnsafeSlow(size)
+      own.write(text, 'utf8')
+      return new Uint8Array(own.buffer)
+    }
+    const at = this.#take(size)
+    this.#piece.write(text, at, size, 'utf8')
+    return new Uint8Array(this.#piece.buffer, at, size)
+  }
+
+  /** Where so many bytes may lie that are nobody else's. */
+  #take(size: number): number {
     if (size > this.#piece.byteLength - this.#used) {
-      this.#piece = new ArrayBuffer(PIECE_BYTES)
-      this.#bytes = new Uint8Array(this.#piece)
+      this.#piece = Buffer.allocUnsafeSlow(PIECE_BYTES)
       this.#used = 0
     }
     const at = this.#used
-    this.#bytes.set(bytes, at)
     this.#used = at + size
-    return new Uint8Array(this.#piece, at, size)
+    return at
   }
 }

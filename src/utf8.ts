@@ -13,6 +13,14 @@ export function isWellFormed(text: string): boolean {
   return (text as string & WellFormedness).isWellFormed()
 }
 
+/** The engine keeps shorter parts of a text apart from it. */
+const SHARED_LENGTH_MIN = 13
+
+/** The same text, well-formed, without the longer one that it may have been cut out of: it would keep all of that in memory. */
+export function ownText(text: string): string {
+  return text.length < SHARED_LENGTH_MIN ? text : Buffer.from(text, 'utf8').toString('utf8')
+}
+
 /** Bytes that a well-formed text takes in UTF-8. */
 export function utf8Length(text: string): number {
   return Buffer.byteLength(text, 'utf8')

@@ -7,17 +7,20 @@ import { typeName } from './messages.js'
 import { decodeUtf8, isWellFormed, utf8Length } from './utf8.js'
 
 export interface TakenValue {
-  readonly value: Value
+  readonly value: Uint8Array
   /** In bytes. */
   readonly size: number
 }
 
-/** Checks a value and takes it over: a text as it is, bytes as a copy in the slab. */
+/**
+ * Checks a value and takes it over, as bytes in the slab. A text is not kept as it is: what was cut out of a longer one may
+ * keep all of that in memory.
+ */
 export function takeValue(value: unknown, key: string, bytesMax: number, slab: ByteSlab): TakenValue {
   if (typeof value === 'string') {
     const size = utf8Length(value)
     checkSize(size, key, bytesMax)
-    if (isWellFormed(value)) return { value, size }
+    if (isWellFormed(value)) return { value: slab.encode(value, size), size }
     throw stateError(
       'INVALID_VALUE',
       `the text for key '${key}' has a lone surrogate, which is no character`,

@@ -16,6 +16,10 @@ interface Submitted {
   readonly signal: AbortSignal | undefined
 }
 
+function utf8(text: string): Uint8Array {
+  return new TextEncoder().encode(text)
+}
+
 function entry(value: string | Uint8Array, revision = 5): FoundEntry {
   const size = value.length
   return { head: { revision, writer: null, size, updatedAtMs: 1, external: false }, value }
@@ -84,7 +88,7 @@ describe('what a session asks for', () => {
     expect(submitted.map(operationsOf)).toMatchObject([
       [{ kind: 'write', key: 'a/b', value: new Uint8Array([1]), size: 1 }],
       [{ kind: 'delete', key: 'a' }],
-      [{ kind: 'write', key: 'j', value: '{\n  "a": 1\n}\n' }],
+      [{ kind: 'write', key: 'j', value: utf8('{\n  "a": 1\n}\n') }],
     ])
     expect(submitted.map(({ bytes: count }) => count)).toEqual([1, 0, 13])
   })
@@ -253,8 +257,8 @@ describe('updates', () => {
     await step.submit('v!', entry('v', 7))
     await step.submit(null, entry('end', 8))
     expect(submitted.map(operationsOf)).toMatchObject([
-      [{ kind: 'write', key: 'k', value: 'first', ifRevision: null, seen: null }],
-      [{ kind: 'write', key: 'k', value: 'v!', ifRevision: 7, seen: 7 }],
+      [{ kind: 'write', key: 'k', value: utf8('first'), ifRevision: null, seen: null }],
+      [{ kind: 'write', key: 'k', value: utf8('v!'), ifRevision: 7, seen: 7 }],
       [{ kind: 'delete', key: 'k', ifRevision: 8, seen: 8 }],
     ])
   })

@@ -5,12 +5,12 @@ import { ByteSlab } from '../src/byte-slab.js'
 import { bytesOf, takeValue, textOf } from '../src/value.js'
 
 describe('taking a value over', () => {
-  test('a text is kept as it is, with its size in UTF-8', () => {
-    expect(takeValue('', 'k', 10, new ByteSlab())).toEqual({ value: '', size: 0 })
-    expect(takeValue('\ufeffä\u{1f600}', 'k', 10, new ByteSlab())).toEqual({
-      value: '\ufeffä\u{1f600}',
-      size: 9,
-    })
+  test('a text is taken as UTF-8, and is the same when it comes out again', () => {
+    for (const text of ['', '\ufeffä\u{1f600}', 'x'.repeat(5000)]) {
+      const { value, size } = takeValue(text, 'k', 5000, new ByteSlab())
+      expect([value, size]).toEqual([new Uint8Array(Buffer.from(text)), Buffer.byteLength(text)])
+      expect(textOf(value)).toBe(text)
+    }
   })
 
   test('bytes are copied: changing them afterwards changes nothing', () => {

@@ -9,6 +9,7 @@ import type { AgentStateError } from '../errors.js'
 import { CachePlace } from './bounded-cache.js'
 import type { KeyView } from './conflict.js'
 import type { HistoryPlace } from './history.js'
+import { ownText } from '../utf8.js'
 import { Names } from './names.js'
 
 export type CachedValue = string | Uint8Array
@@ -128,8 +129,8 @@ export class NamespaceState {
   key(key: string): KeyState {
     let state = this.keys.get(key)
     if (state === undefined) {
-      state = new KeyState(key, this, this.names.has(key) ? undefined : null)
-      this.keys.set(key, state)
+      state = new KeyState(ownText(key), this, this.names.has(key) ? undefined : null)
+      this.keys.set(state.key, state)
     }
     state.inHeads.used = true
     return state

@@ -3,6 +3,8 @@
  * beyond the bound, the key seen longest ago counts as never seen (I9). Seeing a key again only stamps it, since that is
  * done for every write; which ones were seen longest ago is found out when one has to go, for many at a time.
  */
+import { ownText } from '../utf8.js'
+
 interface SeenKey {
   readonly key: string
   revision: number | null
@@ -35,7 +37,8 @@ export class SeenKeys {
       known.seenAt = seenAt
       return
     }
-    this.#keys.set(key, { key, revision, seenAt })
+    const own = ownText(key)
+    this.#keys.set(own, { key: own, revision, seenAt })
     if (this.#keys.size > this.#max) this.#forgetOldest()
   }
 
