@@ -1,14 +1,14 @@
 /** Every bound of a store, with its default. Sizes are in bytes, times in milliseconds. */
 export interface Limits {
-  /** One value. */
+  /** One value; at most 1 GiB. */
   readonly valueBytesMax: number
-  /** A normalized key, in UTF-8. */
+  /** A normalized key, in UTF-8; at most 65,535. */
   readonly keyBytesMax: number
   /** The keys of one namespace. */
   readonly namespaceKeysMax: number
   /** Operations waiting in one namespace; further callers wait. Also the most operations of one batch. */
   readonly queueOperationsMax: number
-  /** Values waiting in the whole store; further callers wait. Also the most bytes of one batch. */
+  /** Values waiting in the whole store; further callers wait. Also the most bytes of one batch. At most 2 GiB. */
   readonly queueBytesMax: number
   /** Operations in one commit group. */
   readonly groupOperationsMax: number

@@ -23,9 +23,9 @@ async function memoryUsed(): Promise<number> {
   return heapUsed + arrayBuffers
 }
 
-test.each([
-  ['values', (number: number) => [`k${number}`, cutOut(number, 200)] as const],
-  ['keys', (number: number) => [cutOut(number, 30), 'v'] as const],
+test.each<[string, (number: number) => readonly [key: string, value: string]]>([
+  ['values', (number) => [`k${number}`, cutOut(number, 200)]],
+  ['keys', (number) => [cutOut(number, 30), 'v']],
 ])('of %s nothing more is kept than they are', async (_, entryOf) => {
   const store = await openStore({ backend: memoryBackend() })
   const session = await store.init('n')
