@@ -24,7 +24,7 @@ describe('taking a value over', () => {
     const pooled = Buffer.from('0123456789').subarray(2, 5)
     const { value } = takeValue(pooled, 'k', 10, new ByteSlab())
     expect(value).toEqual(new Uint8Array(Buffer.from('234')))
-    expect((value as Uint8Array).constructor).toBe(Uint8Array)
+    expect(value.constructor).toBe(Uint8Array)
   })
 
   test('bytes of a subclass are copied, whatever it says of copies', () => {
