@@ -66,7 +66,7 @@ export interface Scenario {
   readonly workload: string
   readonly durability: string
   /** How long runs take besides the measured time and starting a process, for the estimate. */
-  readonly extraSeconds?: (cell: Cell, profile: Profile) => number
+  readonly extraSeconds?: (cell: Cell, profile: Profile, flushDelayMs: number) => number
   /** Runs that take long are repeated less often, unless a number of repetitions is asked for. */
   readonly repetitions?: (usual: number) => number
   /** Also measured with slowed flushes. */

@@ -54,7 +54,10 @@ export function stepOf(
     .filter(({ contestant }) => rivals || contestantOf(contestant).rival === undefined)
   const repetitions = asked ?? scenario.repetitions?.(profile.repetitions) ?? profile.repetitions
   const usual = profile.seconds + profile.warmUpSeconds + RUN_OVERHEAD_SECONDS
-  const round = cells.reduce((sum, cell) => sum + usual + (scenario.extraSeconds?.(cell, profile) ?? 0), 0)
+  const round = cells.reduce(
+    (sum, cell) => sum + usual + (scenario.extraSeconds?.(cell, profile, flushDelayMs) ?? 0),
+    0,
+  )
   return { scenario, flushDelayMs, cells, repetitions, estimateSeconds: round * repetitions }
 }
 

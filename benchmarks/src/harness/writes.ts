@@ -41,6 +41,8 @@ export interface Writes {
   readonly places: Places
   readonly operationsMax?: number
   readonly seconds?: number
+  /** After the warm-up, not measured. */
+  readonly prepare?: (opened: Opened) => Promise<void>
 }
 
 /** Keys of the warm-up, few, so that there is little to drain. */
@@ -68,6 +70,10 @@ export async function measureWrites(spec: RunSpec, writes: Writes): Promise<RunR
   const contents = incompressibleContents(settings.valueBytes)
   const opened = await contestantOf(spec.contestant).open(folder, settings)
   await warmUp(spec, opened)
+  if (writes.prepare !== undefined) {
+    await writes.prepare(opened)
+    await opened.drain()
+  }
 
   await writeOut(folder)
   const before = usageOf(folder)

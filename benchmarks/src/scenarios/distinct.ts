@@ -5,6 +5,10 @@ import { DURABLE, mainCells, someCallers, WRITE_COLUMNS } from './common.js'
 
 /** Of what 4 KiB contents take: well below the bound of the backlog (256 MiB). */
 const BURST_BYTES_MAX = 160 * 1024 * 1024
+const WRITES_A_CALLER_MIN = 20
+/** How much longer than usual a burst may take with slowed flushes. */
+const SLOWED_FACTOR = 20
+const SYNC_EACH = ['sqlite', 'origin']
 
 export const distinct: Scenario = {
   name: 'distinct',
@@ -14,11 +18,15 @@ export const distinct: Scenario = {
     'callers write new keys one after another, spread over 8 namespaces, until the burst has its size or the time is over. With drain: until what was put off is done, too (the files of agent-state, the checkpoint of sqlite, the compaction of level)',
   durability: DURABLE,
   slowed: true,
-  extraSeconds: drainSeconds,
+  extraSeconds: lastingSeconds,
   cells: mainCells,
   run: (spec) => {
     const { namespaces } = settingsOf(spec.parameters)
-    return measureWrites(spec, { places: distinctKeys(namespaces), operationsMax: burstOperations(spec) })
+    return measureWrites(spec, {
+      places: distinctKeys(namespaces),
+      operationsMax: burstOperations(spec),
+      seconds: secondsMax(spec),
+    })
   },
   columns: WRITE_COLUMNS,
   plots: [
@@ -51,7 +59,7 @@ export const distinct: Scenario = {
 
 /**
  * Each file is synced by itself, so that what a burst puts off takes long where flushes are slow; and it is shorter where
- * it only shows another number of callers.
+ * it only shows another number of callers. Every caller has enough writes for groups to form as they do in the long run.
  */
 function burstOperations({
   profile,
@@ -60,13 +68,20 @@ function burstOperations({
 }: Pick<RunSpec, 'profile' | 'parameters' | 'flushDelayMs'>): number {
   const { valueBytes, callers } = settingsOf(parameters)
   const most = Math.min(profile.burstOperations, Math.floor(BURST_BYTES_MAX / valueBytes))
-  if (flushDelayMs > 0) return Math.ceil(most / (10 * flushDelayMs))
-  return someCallers(profile).includes(callers) ? most : Math.ceil(most / 5)
+  const least = callers * WRITES_A_CALLER_MIN
+  if (flushDelayMs > 0) return Math.max(least, Math.ceil(most / (10 * flushDelayMs)))
+  return Math.max(least, someCallers(profile).includes(callers) ? most : Math.ceil(most / 5))
 }
 
-/** On a disk of about 1 ms a flush, 1,000 keys a second get their files. */
-function drainSeconds({ contestant, parameters }: Cell, profile: Profile): number {
-  if (contestant !== 'agent-state') return 0
-  const operations = burstOperations({ profile, parameters, flushDelayMs: 0 })
-  return operations / 1000
+/** Those that sync every write by itself need longer for a burst where flushes are slow. */
+function secondsMax({ profile, flushDelayMs }: Pick<RunSpec, 'profile' | 'flushDelayMs'>): number {
+  return flushDelayMs > 0 ? SLOWED_FACTOR * profile.seconds : profile.seconds
+}
+
+/** Of syncing every write by itself, and of bringing every key into its file; both were measured with these delays. */
+function lastingSeconds({ contestant, parameters }: Cell, profile: Profile, flushDelayMs: number): number {
+  const operations = burstOperations({ profile, parameters, flushDelayMs })
+  if (contestant === 'agent-state') return (operations * Math.max(1, 1.7 * flushDelayMs)) / 1000
+  if (flushDelayMs === 0 || !SYNC_EACH.includes(contestant)) return 0
+  return Math.min(secondsMax({ profile, flushDelayMs }), (operations * (flushDelayMs + 1)) / 1000)
 }
