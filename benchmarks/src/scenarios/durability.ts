@@ -13,7 +13,7 @@ export const durability: Scenario = {
   name: 'durability',
   question: 'Is what was acknowledged there after kill -9?',
   workload:
-    '64 callers in a process of their own; each writes in turn a key of its own again and a new key, and prints what was acknowledged. After a random time the process is killed; another one opens the folder and compares every acknowledged key: a key that was written again must hold the last acknowledged content or a later one, a new key its content, byte for byte. (A killed process does not lose what the system holds for the disk: that flushes are asked for is what the scenario flushes shows.)',
+    '64 callers in a process of their own; each writes in turn a key of its own again and a new key, and prints what was acknowledged. After a random time the process is killed; another one opens the folder and compares every acknowledged key: a key that was written again must hold the last acknowledged content or a later one, a new key its content, byte for byte. A run in which anything was lost or wrong, or nothing was acknowledged, has failed, and is named below the table. (A killed process does not lose what the system holds for the disk: that flushes are asked for is what the scenario flushes shows.)',
   durability: 'acknowledged = synced to the device, for every contestant',
   repetitions: (usual) => Math.min(usual, 3),
   extraSeconds: () => 1,
@@ -86,6 +86,8 @@ async function run(spec: RunSpec): Promise<RunResult> {
     (0.1 + 0.9 * Math.random()) * spec.profile.seconds * 1000,
   )
   const acknowledged = parse(output)
+  const count = [...acknowledged.values()].reduce((sum, versions) => sum + versions.length, 0)
+  if (count === 0) throw new Error(`durability: nothing was acknowledged by ${spec.contestant}`)
   const begin = performance.now()
   const opened = await contestantOf(spec.contestant).open(spec.folder, settings)
   const reopenMs = performance.now() - begin
@@ -93,7 +95,7 @@ async function run(spec: RunSpec): Promise<RunResult> {
   let lost = 0
   let wrong = 0
   for (const [caller, versions] of acknowledged) {
-    const last = Math.max(...versions.filter((version) => version % 2 === 0))
+    const last = lastOfOwnKey(versions)
     for (const version of versions) {
       if (version % 2 === 0 && version !== last) continue
       const found = await opened.read!(caller % settings.namespaces, keyOf(caller, version))
@@ -103,12 +105,20 @@ async function run(spec: RunSpec): Promise<RunResult> {
       }
       const foundVersion = Buffer.from(found).readUInt32LE(4)
       if (foundVersion < version) lost++
+      else if (version % 2 === 1 && foundVersion !== version) wrong++
       else if (Buffer.compare(found, contentOf(contents, caller, foundVersion)) !== 0) wrong++
     }
   }
   await opened.close()
-  const count = [...acknowledged.values()].reduce((sum, versions) => sum + versions.length, 0)
+  if (lost + wrong > 0)
+    throw new Error(
+      `durability: ${spec.contestant} acknowledged ${count} writes, of which ${lost} were lost and ${wrong} wrong`,
+    )
   return { measures: { acknowledged: count, lost, wrong, reopenMs } }
+}
+
+function lastOfOwnKey(versions: readonly number[]): number {
+  return versions.reduce((last, version) => (version % 2 === 0 && version > last ? version : last), -1)
 }
 
 /** A last line that was cut off was not acknowledged for sure. */
