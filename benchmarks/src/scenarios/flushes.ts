@@ -5,31 +5,33 @@ import { join } from 'node:path'
 import { closedLoop } from '../../../dist/bench/closed-loop.js'
 import { incompressibleContents } from '../../../dist/bench/contents.js'
 import { contestantOf } from '../contestants/index.js'
-import { inChild } from '../harness/run-cell.js'
+import { inChild, runPhase } from '../harness/run-cell.js'
 import type { RunResult, RunSpec, Scenario } from '../harness/scenario.js'
 import { usageOf, usedBetween } from '../harness/usage.js'
 import { distinctKeys, settingsOf } from '../harness/writes.js'
 import { ALL, cellsOf, DURABLE } from './common.js'
 
 const WRITES = 1000
+const SEQUENTIAL = 100
 
 export const flushes: Scenario = {
   name: 'flushes',
   question: 'Does every contestant really ask the device to flush before it acknowledges, and how often?',
   workload:
-    'one process opens, 1 or 64 callers write 1,000 distinct keys (or for a while), and it closes, all under strace. Three counts of the same: the system calls in the trace (fsync, fdatasync, msync, writes to files opened with O_SYNC or O_DSYNC), the preloaded shim that all other scenarios count with, and the flushes that the device completed, of whatever process',
+    'one process opens, 1 or 64 callers write 1,000 distinct keys (or for a while), and it closes, all under strace. Three counts of the same: the system calls in the trace (fsync, fdatasync, msync, writes to files opened with O_SYNC or O_DSYNC), the preloaded shim that all other scenarios count with, and the flushes that the device completed, of whatever process. Then 100 writes one after another, each begun when everything that was put off is done: a run in which one is acknowledged without a flush since it was begun has failed',
   durability: DURABLE,
   repetitions: () => 1,
   extraSeconds: (_, { seconds }) => 2 * seconds,
   cells: (context) => cellsOf(context, ALL, { callers: [1, 64] }),
   run,
-  phases: { write },
+  phases: { write, sequential },
   columns: [
     { measure: 'operations', title: 'writes' },
     { measure: 'traced', title: 'traced a write' },
     { measure: 'counted', title: 'counted by the shim a write' },
     { measure: 'device', title: 'flushes of the device a write' },
-    { measure: 'mostInGroup', title: 'acknowledged before the first flush' },
+    { measure: 'isTraced', title: 'strace was there (0: nothing is traced)' },
+    { measure: 'unflushed', title: 'of 100, acknowledged without a flush of their own' },
   ],
   plots: [],
 }
@@ -39,14 +41,18 @@ async function run(spec: RunSpec): Promise<RunResult> {
   try {
     const path = join(traces, 'trace')
     const before = usageOf(spec.folder)
-    const starter = hasStrace() ? ['strace', ...STRACE, '-o', path] : []
+    const isTraced = hasStrace()
+    const starter = isTraced ? ['strace', ...STRACE, '-o', path] : []
     const { measures } = await inChild({ ...spec, phase: 'write' }, { env: process.env, starter })
     const used = usedBetween(before, usageOf(spec.folder))
+    const { measures: one } = await runPhase(spec, 'sequential')
     const { operations = 0 } = measures
-    const traced = hasStrace() ? countFlushes(await readFile(path, 'utf8')) : Number.NaN
+    const traced = isTraced ? countFlushes(await readFile(path, 'utf8')) : Number.NaN
     return {
       measures: {
         ...measures,
+        ...one,
+        isTraced: isTraced ? 1 : 0,
         traced: traced / operations,
         counted: used.flushes / operations,
         device: used.deviceFlushes / operations,
@@ -97,8 +103,6 @@ async function write(spec: RunSpec): Promise<RunResult> {
   const { callers, namespaces, valueBytes } = settings
   const contents = incompressibleContents(valueBytes)
   const opened = await contestantOf(spec.contestant).open(spec.folder, settings)
-  const flushed = usageOf(spec.folder).flushes
-  let mostInGroup = 0
   const { operations } = await closedLoop({
     callers,
     seconds: 10 * spec.profile.seconds,
@@ -107,10 +111,30 @@ async function write(spec: RunSpec): Promise<RunResult> {
       const { namespace, key } = distinctKeys(namespaces)(index, caller)
       return opened.write(caller, namespace, key, contents(index))
     },
-    onAcknowledged: () => {
-      if (usageOf(spec.folder).flushes === flushed) mostInGroup++
-    },
   })
   await opened.close()
-  return { measures: { operations, mostInGroup } }
+  return { measures: { operations } }
+}
+
+/** Nothing that was put off is under way while a write is: a flush that is counted then is this write's. */
+async function sequential(spec: RunSpec): Promise<RunResult> {
+  const settings = settingsOf(spec.parameters)
+  const contents = incompressibleContents(settings.valueBytes)
+  const opened = await contestantOf(spec.contestant).open(spec.folder, settings)
+  let unflushed = 0
+  for (let index = 0; index < SEQUENTIAL; index++) {
+    await opened.drain()
+    const { flushes: before } = usageOf(spec.folder)
+    await opened.write(0, index % settings.namespaces, `s${index}`, contents(index))
+    // Without the shim neither is a number.
+    const { flushes: after } = usageOf(spec.folder)
+    if (Number.isNaN(after)) unflushed = Number.NaN
+    else if (after === before) unflushed++
+  }
+  await opened.close()
+  if (unflushed > 0)
+    throw new Error(
+      `flushes: ${spec.contestant} acknowledged ${unflushed} of ${SEQUENTIAL} writes without a flush`,
+    )
+  return { measures: { unflushed } }
 }
