@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { GroupCommit } from '../../benchmarks/src/contestants/group-commit.js'
+import { pack, unpack } from '../../benchmarks/src/contestants/packed.js'
 import { randomNumbers, shuffled } from '../../benchmarks/src/harness/random.js'
 import {
   collectRuns,
@@ -168,4 +169,13 @@ describe('the harness', () => {
     ]
     expect(countFlushes(trace.join('\n'))).toBe(4)
   })
+})
+
+test('what is packed takes no more memory along than its own, and comes back the same', () => {
+  const pool = Buffer.from('..firstsecond..')
+  const contents = [pool.subarray(2, 7), null, pool.subarray(7, 13), new Uint8Array(0)]
+  const packed = pack(contents)
+  expect(packed.bytes.buffer.byteLength).toBe(11)
+  const found = unpack(packed).map((content) => (content === null ? null : Buffer.from(content).toString()))
+  expect(found).toEqual(['first', null, 'second', ''])
 })

@@ -1,23 +1,31 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, readFileSync, readSync, renameSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { parentPort, threadId } from 'node:worker_threads'
-import { METADATA_FOLDER, type BareFile, type BareJob } from './bare-files.js'
+import { METADATA_FOLDER, type BareJob, type BareKey } from './bare-files.js'
+import { pack, unpack, type Packed } from './packed.js'
 import type { ThreadAnswer } from './threads.js'
 
+/** A file that fills it is read again, whole. */
+const SCRATCH = Buffer.allocUnsafe(64 * 1024)
+
 parentPort!.on('message', (job: BareJob) => {
-  parentPort!.postMessage(answer(job))
+  try {
+    if (job.kind === 'read') {
+      const read = pack(job.keys.map(readKey))
+      parentPort!.postMessage({ answer: read } satisfies ThreadAnswer, [read.bytes.buffer])
+    } else {
+      writeAll(job.keys, job.values)
+      parentPort!.postMessage({ answer: null } satisfies ThreadAnswer)
+    }
+  } catch (error) {
+    parentPort!.postMessage({ error } satisfies ThreadAnswer)
+  }
 })
 
-function answer(job: BareJob): ThreadAnswer {
-  try {
-    return { answer: job.kind === 'write' ? writeAll(job.files) : read(job.folder, job.key) }
-  } catch (error) {
-    return { error }
-  }
-}
-
 /** The last write of a key in a batch is the one that counts. */
-function writeAll(files: readonly BareFile[]): void {
+function writeAll(keys: readonly BareKey[], packed: Packed): void {
+  const values = unpack(packed)
+  const files = keys.map(({ folder, key }, index) => ({ folder, key, value: values[index]! }))
   const last = [...new Map(files.map((file) => [join(file.folder, file.key), file])).values()]
   // Both threads may have the same key.
   const temporary = (key: string): string => `.${key}.${threadId}.tmp`
@@ -70,7 +78,24 @@ function syncFolder(path: string): void {
   closeSync(folder)
 }
 
-function read(folder: string, key: string): Uint8Array {
-  JSON.parse(readFileSync(join(folder, METADATA_FOLDER, `${key}.json`), 'utf8'))
-  return readFileSync(join(folder, key))
+/** Null where there is no such key. */
+function readKey({ folder, key }: BareKey): Uint8Array | null {
+  try {
+    JSON.parse(readWhole(join(folder, METADATA_FOLDER, `${key}.json`)).toString('utf8'))
+    return new Uint8Array(readWhole(join(folder, key)))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
+}
+
+/** Without the look at its size that `readFileSync` takes; what it returns is only good until the next call. */
+function readWhole(path: string): Buffer {
+  const file = openSync(path, 'r')
+  try {
+    const bytes = readSync(file, SCRATCH, 0, SCRATCH.length, 0)
+    return bytes < SCRATCH.length ? SCRATCH.subarray(0, bytes) : readFileSync(path)
+  } finally {
+    closeSync(file)
+  }
 }

@@ -26,13 +26,15 @@ export const origin: Contestant = {
     const threads = new Threads(new URL('origin-thread.js', import.meta.url), Math.min(THREADS, callers))
     return {
       write: (caller, namespace, key, value) => {
+        // A view would bring all of its buffer along.
+        const copy = new Uint8Array(value)
         const job: OriginWrite = {
           namespace: join(folder, `n${namespace}`),
           key,
-          value: value.slice(),
+          value: copy,
           writer: `agent-${caller}`,
         }
-        return threads.run(job)
+        return threads.run(job, [copy.buffer])
       },
       read: (namespace, key) => readFile(join(folder, `n${namespace}`, key)).catch(() => null),
       drain: async () => {},

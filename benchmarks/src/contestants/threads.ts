@@ -1,5 +1,5 @@
 /** A handful of threads that each do one blocking job after another, as a program with its own threads would. */
-import { Worker } from 'node:worker_threads'
+import { Worker, type Transferable } from 'node:worker_threads'
 
 interface Pending {
   readonly resolve: (answer: unknown) => void
@@ -29,11 +29,11 @@ export class Threads {
   }
 
   /** Given to the thread with the least to do. */
-  run(job: unknown): Promise<unknown> {
+  run(job: unknown, transferred: readonly Transferable[] = []): Promise<unknown> {
     const least = this.#workers.reduce((a, b) => (b.pending.length < a.pending.length ? b : a))
     return new Promise((resolve, reject) => {
       least.pending.push({ resolve, reject })
-      least.worker.postMessage(job)
+      least.worker.postMessage(job, transferred)
     })
   }
 
