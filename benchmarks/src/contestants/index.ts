@@ -1,7 +1,7 @@
 import { agentState } from './agent-state.js'
 import { bareFiles } from './bare-files.js'
 import type { Contestant } from './contestant.js'
-import { floor } from './floor.js'
+import { floor, floorInPlace } from './floor.js'
 import { keyv } from './keyv.js'
 import { level } from './level.js'
 import { lmdb, lmdbBatched } from './lmdb.js'
@@ -13,6 +13,7 @@ import { writeFileAtomic } from './write-file-atomic.js'
 export const CONTESTANTS: readonly Contestant[] = [
   agentState,
   floor,
+  floorInPlace,
   bareFiles,
   lmdb,
   lmdbBatched,
