@@ -58,6 +58,15 @@ async function resultsOf(name: string): Promise<Results> {
 }
 
 describe('the benchmarks', () => {
+  test('peak memory of a process is its own, not that of its parent', async () => {
+    const parents = Buffer.alloc(256 * 1024 * 1024, 1)
+    const program = `import(${JSON.stringify(join(repository, 'benchmarks/dist/harness/usage.js'))})
+      .then(({ peakMemoryMiB }) => console.log(peakMemoryMiB()))`
+    const { stdout } = await run(process.execPath, ['-e', program])
+    expect(Number(stdout)).toBeGreaterThan(10)
+    if (process.platform === 'linux') expect(Number(stdout)).toBeLessThan(parents.length / 1024 / 1024)
+  })
+
   test.each(Object.entries(scenarios))(
     '%s runs tiny, without rivals, and keeps what it measured',
     async (name, measures) => {

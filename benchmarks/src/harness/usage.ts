@@ -68,7 +68,11 @@ export async function diskBytes(folder: string): Promise<number> {
   return Number.parseInt(stdout, 10) * 1024
 }
 
-/** The most memory that this process ever took. */
+/**
+ * The most memory that this process ever took. On Linux `maxRSS` starts with what the parent took, also in a new program;
+ * the system's own count does not.
+ */
 export function peakMemoryMiB(): number {
-  return process.resourceUsage().maxRSS / 1024
+  const status = /^VmHWM:\s*(\d+) kB$/m.exec(textOf('/proc/self/status'))
+  return Number(status?.[1] ?? process.resourceUsage().maxRSS) / 1024
 }
