@@ -104,6 +104,37 @@ static int opened(int fd, int flags) {
   return fd;
 }
 
+static void forget(int fd) {
+  if (fd >= 0 && fd < FDS) synced[fd] = 0;
+}
+
+/* Forgotten before: once it is closed, another thread may be given the same descriptor. */
+int close(int fd) {
+  REAL(close);
+  forget(fd);
+  return real(fd);
+}
+
+static int copied(int from, int to) {
+  if (to >= 0 && to < FDS) synced[to] = from >= 0 && from < FDS && synced[from];
+  return to;
+}
+
+int dup(int fd) {
+  REAL(dup);
+  return copied(fd, real(fd));
+}
+
+int dup2(int from, int to) {
+  REAL(dup2);
+  return copied(from, real(from, to));
+}
+
+int dup3(int from, int to, int flags) {
+  REAL(dup3);
+  return copied(from, real(from, to, flags));
+}
+
 static mode_t mode_of(int flags, va_list arguments) {
   return (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE ? va_arg(arguments, mode_t) : 0;
 }
