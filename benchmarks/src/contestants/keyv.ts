@@ -8,6 +8,7 @@ interface Keyv {
   disconnect(): Promise<void>
 }
 
+/** Its SQLite adapter has no option for the journal: the table's name, the length of keys and a timeout are all it takes. */
 export const keyv: Contestant = {
   name: 'keyv',
   about:
