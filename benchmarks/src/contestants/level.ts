@@ -17,16 +17,20 @@ interface Level {
   close(): Promise<void>
 }
 
+/** Larger than its default: that makes contents of 4 KiB faster, and small ones no slower. */
+const WRITE_BUFFER_BYTES = 64 * 1024 * 1024
+
 export const level: Contestant = {
   name: 'level batched',
-  about: 'classic-level, defaults, sync: true, one batch a group',
+  about: 'classic-level, write buffer of 64 MiB, else defaults, sync: true, one batch a group',
   rival: 'classic-level',
   batched: true,
   open: async (folder, { batch }) => {
     const { ClassicLevel } = await loadFrom<{
       ClassicLevel: new (path: string, options: Readonly<Record<string, unknown>>) => Level
     }>('rivals', 'classic-level')
-    const database = new ClassicLevel(join(folder, 'state.level'), { valueEncoding: 'view' })
+    const options = { valueEncoding: 'view', writeBufferSize: WRITE_BUFFER_BYTES }
+    const database = new ClassicLevel(join(folder, 'state.level'), options)
     await database.open()
     const groups = new GroupCommit<Put>(batch, (items) => database.batch(items, { sync: true }))
     return {
