@@ -55,9 +55,15 @@ export function inChild(spec: RunSpec, { env, signal, starter = [] }: ChildSetti
     child.on('close', (code, killedBy) => {
       if (result !== null) return resolve(result)
       const about = [spec.scenario, spec.phase, spec.contestant, JSON.stringify(spec.parameters)].join(' ')
-      reject(new Error(`${about}: ended with ${code ?? killedBy}\n${errors}`))
+      reject(new Error(`${about}: ended with ${code ?? killedBy}${reasonIn(errors)}\n${errors}`))
     })
   })
+}
+
+/** The innermost error that a process ended with: the report shows the first line of a failure. */
+function reasonIn(errors: string): string {
+  const reason = [...errors.matchAll(/^\w*Error: (.+)$/gm)].at(-1)?.[1]
+  return reason === undefined ? '' : `: ${reason}`
 }
 
 /** A part of a run, in a process of its own and in the run's folder. */

@@ -21,7 +21,7 @@ export const flushes: Scenario = {
     'one process opens, 1 or 64 callers write 1,000 distinct keys (or for a while), and it closes, all under strace. Three counts of the same: the system calls in the trace (fsync, fdatasync, msync, writes to files opened with O_SYNC or O_DSYNC), the preloaded shim that all other scenarios count with, and the flushes that the device completed, of whatever process. Then 100 writes one after another, each begun when everything that was put off is done: a run in which one is acknowledged without a flush since it was begun has failed',
   durability: DURABLE,
   repetitions: () => 1,
-  extraSeconds: (_, { seconds }) => 2 * seconds,
+  extraSeconds: (_, { seconds }) => 2 + 2 * seconds,
   cells: (context) => cellsOf(context, ALL, { callers: [1, 64] }),
   run,
   phases: { write, sequential },
