@@ -90,5 +90,6 @@ export const WRITE_COLUMNS: readonly Column[] = [
   { measure: 'cpuUsWithDrain', title: '… with drain' },
   { measure: 'writtenBytes', title: 'bytes written a write' },
   { measure: 'diskBytes', title: 'disk bytes a write' },
+  { measure: 'diskBytesInAll', title: 'disk bytes in all' },
   { measure: 'memoryMiB', title: 'peak memory MiB' },
 ]

@@ -33,6 +33,7 @@ export const threads: Scenario = {
     { measure: 'p99Us', title: 'p99 µs' },
     { measure: 'p999Us', title: 'p99.9 µs' },
     { measure: 'flushes', title: 'flushes a write' },
+    { measure: 'cpuUs', title: 'CPU µs a write' },
     { measure: 'memoryMiB', title: 'peak memory MiB' },
   ],
   plots: [],
@@ -80,6 +81,7 @@ async function run(spec: RunSpec): Promise<RunResult> {
       p99Us: worst(results, 'p99Us'),
       p999Us: worst(results, 'p999Us'),
       flushes: used.flushes / withWarmUp,
+      cpuUs: used.cpuUs / withWarmUp,
       memoryMiB: peakMemoryMiB(),
     },
   }
