@@ -24,7 +24,7 @@ describe('operations of a batch', () => {
     bytes.fill(9)
     const nothing = { ifRevision: undefined, seen: undefined }
     expect(operations).toEqual([
-      { kind: 'write', key: 'a', value: 'ä', size: 2, ...nothing },
+      { kind: 'write', key: 'a', value: new TextEncoder().encode('ä'), size: 2, ...nothing },
       { kind: 'delete', key: 'b/c', ...nothing },
       { kind: 'write', key: 'd', value: new Uint8Array([1, 2]), size: 2, ...nothing },
     ])
