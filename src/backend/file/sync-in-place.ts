@@ -59,7 +59,7 @@ class SyncInPlace {
     const beginMs = this.#now()
     if (bytes > BYTES_MAX || !this.#writes.isOn(beginMs)) return this.#fs.writeAsync(...args)
     const written = this.#fs.write(fd, buffer, offset, length, position)
-    this.#writes.took(this.#now() - beginMs, this.#now())
+    this.#writes.took(beginMs, this.#now())
     return written
   }
 
@@ -70,7 +70,7 @@ class SyncInPlace {
     if (bytes > BYTES_MAX) return this.#fs.datasyncAsync(fd)
     if (this.#isPromising && this.#syncs.isOn(beginMs)) {
       this.#fs.datasync(fd)
-      this.#syncs.took(this.#now() - beginMs, this.#now())
+      this.#syncs.took(beginMs, this.#now())
     } else {
       await this.#fs.datasyncAsync(fd)
       this.#isPromising = this.#now() - beginMs <= PROMISING_MS
@@ -89,14 +89,15 @@ class Trial {
     return nowMs >= this.#pausedUntilMs
   }
 
-  took(ms: number, nowMs: number): void {
+  took(beginMs: number, endMs: number): void {
+    const ms = endMs - beginMs
     this.#usualMs = this.#usualMs === null ? ms : this.#usualMs + (ms - this.#usualMs) * WEIGHT
     if (ms <= STALL_MS && this.#usualMs <= USUAL_MS) {
       if (ms <= USUAL_MS) this.#pause = PAUSE_FIRST
       return
     }
     this.#usualMs = null
-    this.#pausedUntilMs = nowMs + ms * this.#pause
+    this.#pausedUntilMs = endMs + ms * this.#pause
     this.#pause = Math.min(2 * this.#pause, PAUSE_MAX)
   }
 }
