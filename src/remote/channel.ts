@@ -5,8 +5,8 @@
  * close the port).
  *
  * - The answer to `send` says no more than that the other side has taken the batch; it stays out when the port closes.
- *   It goes out before the next batch of its own direction, and waits for that a little: waking a thread for it alone costs
- *   as much as the batch.
+ *   It travels with the next batch of its own direction, as a list of messages in one, and waits for that a little: waking a
+ *   thread costs as much as the batch.
  * - Nothing in here keeps a thread alive for longer than two turns of its event loop unless `ref` was called.
  */
 import type { MessagePort } from 'node:worker_threads'
@@ -118,8 +118,7 @@ export class Channel {
       postMessage: (message: unknown, moved?: readonly unknown[]) => {
         if (!this.#isOpen) return
         if (isPlainAnswer(message)) return this.#hold(message)
-        this.#sayHeld()
-        this.#port.postMessage(message, moved as never)
+        this.#post([...this.#takeHeld(), message], moved)
       },
       addEventListener: (_type: string, listener: unknown) => listen(listener as Listener),
       removeEventListener: () => {},
@@ -140,14 +139,35 @@ export class Channel {
   }
 
   #sayHeld(): void {
-    if (this.#held.length === 0 || !this.#isOpen) return
+    if (this.#isOpen) this.#post(this.#takeHeld())
+  }
+
+  #takeHeld(): readonly unknown[] {
     const held = this.#held
     this.#held = []
-    for (const answer of held) this.#port.postMessage(answer)
+    return held
+  }
+
+  #post(messages: readonly unknown[], moved?: readonly unknown[]): void {
+    if (messages.length > 0)
+      this.#port.postMessage(messages.length === 1 ? messages[0] : messages, moved as never)
   }
 
   #received(data: unknown): void {
-    const sifted = siftMessage(data, this.#methods)
+    if (Array.isArray(data)) this.#takeFrom(data, 0)
+    else this.#take(data)
+  }
+
+  /** As if each had come alone: what waited for an answer goes on before the next message is taken. */
+  #takeFrom(messages: readonly unknown[], index: number): void {
+    if (!this.#isOpen || index === messages.length) return
+    this.#take(messages[index])
+    // Behind every promise that is settled by now or on the way, and before the next event.
+    queueMicrotask(() => process.nextTick(() => this.#takeFrom(messages, index + 1)))
+  }
+
+  #take(message: unknown): void {
+    const sifted = siftMessage(message, this.#methods)
     if (sifted.kind === 'call') {
       this.#onCall({ data: sifted.message })
     } else if (sifted.kind === 'answer') {

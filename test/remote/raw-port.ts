@@ -5,6 +5,8 @@ import { onTestFinished } from 'vitest'
 import { deferred } from '../../src/contract/observe.js'
 import type { Greeting } from '../../src/remote/wire.js'
 
+type Message = Readonly<Record<string, unknown>>
+
 interface Delivery {
   readonly list: readonly unknown[]
   readonly packed: Uint8Array | null
@@ -26,10 +28,12 @@ export class RawPort {
     this.greeting = receiveMessageOnPort(port)?.message as Greeting
     const closed = deferred()
     this.closed = closed.promise
-    port.on('message', (message: Readonly<Record<string, unknown>>) => {
-      this.messages.push(message)
-      if (message.type === 'APPLY') this.#delivered(message, takes)
-      else this.#answers.get(message.id as string)?.(message)
+    port.on('message', (posted: Message | readonly Message[]) => {
+      for (const message of Array.isArray(posted) ? (posted as readonly Message[]) : [posted as Message]) {
+        this.messages.push(message)
+        if (message.type === 'APPLY') this.#delivered(message, takes)
+        else this.#answers.get(message.id as string)?.(message)
+      }
     })
     port.on('close', () => {
       this.isClosed = true
