@@ -59,6 +59,11 @@ function takeEntry(reader: BatchReader, inbox: ClientInbox): void {
       return inbox.changed(reader.id(), [
         { deleted: null, revision: reader.integer(0, Number.MAX_SAFE_INTEGER), conflict: null },
       ])
+    case ANSWER.OVERWRITTEN: {
+      const id = reader.id()
+      const revision = reader.integer(0, Number.MAX_SAFE_INTEGER)
+      return inbox.changed(id, [{ deleted: null, revision, conflict: takeConflict(reader, inbox.writers) }])
+    }
     case ANSWER.CHANGED: {
       const id = reader.id()
       const results: SentResult[] = []

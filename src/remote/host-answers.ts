@@ -42,19 +42,21 @@ export class HostAnswers implements ReadAnswers, WatchAnswers {
 
   changed(id: number, operations: readonly RequestedOperation[], results: readonly OperationResult[]): void {
     if (!this.#inFlight.answered(id) || this.#outbox.isClosed) return
-    const [first] = results
-    if (results.length === 1 && operations[0]!.kind === 'write' && first!.conflict === null) {
-      this.#say(ANSWER.WRITTEN, id, first!.revision)
-      return
-    }
     const { writer } = this.#outbox
+    this.#outbox.schedule()
+    const [first] = results
+    if (results.length === 1 && operations[0]!.kind === 'write') {
+      const { revision, conflict } = first!
+      if (conflict === null) return writer.push(ANSWER.WRITTEN, id, revision)
+      writer.push(ANSWER.OVERWRITTEN, id, revision)
+      return this.#conflict(conflict)
+    }
     writer.push(ANSWER.CHANGED, id)
     for (const result of results) {
       const { revision, conflict } = result
       writer.push('deleted' in result ? result.deleted : null, revision, conflict !== null)
       if (conflict !== null) this.#conflict(conflict)
     }
-    this.#outbox.schedule()
   }
 
   found(id: number, found: FoundEntry | null): void {

@@ -2,19 +2,18 @@
  * HostCalls takes the calls of one connection out of its batches and has them done. Whoever sends them may be hostile: the
  * shape of a call is checked while it is read, its content as a session would check it, and its bounds last.
  */
-import type { Page } from '../api.js'
 import { Request, type RequestAnswer, type RequestBody } from '../coordinator/request.js'
 import type { EventType } from '../event-bus.js'
 import { NAMESPACE_BYTES_MAX } from '../limits.js'
-import { validateNamespace } from '../namespace.js'
 import { pageOf } from '../page.js'
 import { MalformedBatch, type BatchReader } from './batch-reader.js'
-import { allowsNamespace, checkNamespace, checkWritable, narrowBounds } from './bounds.js'
+import { allowsNamespace, checkWritable, narrowBounds } from './bounds.js'
 import type { HostAnswers } from './host-answers.js'
 import type { ConnectionRights, HostContext } from './host-context.js'
 import type { HostEvents } from './host-events.js'
-import { checkKey, readOperations } from './host-operations.js'
-import type { HostReads } from './host-reads.js'
+import { HostNamespaces } from './host-namespaces.js'
+import { checkKey, readOperations, readWrite, type ReadOperations } from './host-operations.js'
+import { readPage, type HostReads } from './host-reads.js'
 import { HostTerms } from './host-terms.js'
 import type { HostTurns } from './host-turns.js'
 import type { HostWatches } from './host-watches.js'
@@ -39,7 +38,6 @@ const ABORTED = Symbol('aborted')
 const SENT_EVENTS: readonly EventType[] = ['conflict', 'change', 'external', 'warning', 'recovered']
 
 const NAMESPACES_MAX = 10_000
-const KNOWN_NAMESPACES_MAX = 1000
 const TOKEN_LENGTH_MAX = 100
 
 /** What a past conflict takes besides its key, about. */
@@ -50,8 +48,7 @@ export class HostCalls {
   readonly #rights: ConnectionRights
   readonly #parts: CallParts
   readonly #terms: HostTerms
-  /** Names that were found to be right and within the bounds. */
-  readonly #knownNamespaces = new Set<string>()
+  readonly #names: HostNamespaces
   #lastId = 0
 
   constructor(context: HostContext, rights: ConnectionRights, parts: CallParts) {
@@ -59,11 +56,14 @@ export class HostCalls {
     this.#rights = rights
     this.#parts = parts
     this.#terms = new HostTerms(rights.bounds)
+    this.#names = new HostNamespaces(rights.bounds)
   }
 
   /** Takes the next entry. Throws where it does not have the shape of one, or is too much. */
   take(reader: BatchReader): void {
     switch (reader.next()) {
+      case CALL.WRITE:
+        return this.#write(reader)
       case CALL.CHANGE:
         return this.#change(reader)
       case CALL.READ:
@@ -98,6 +98,8 @@ export class HostCalls {
         throw new MalformedBatch('there is no such call')
       case CALL.TERMS:
         return this.#terms.define(reader)
+      case CALL.NAMESPACE:
+        return this.#names.define(reader)
       case CALL.ABORT:
         return this.#abort(reader.id())
       case CALL.TURN_OVER:
@@ -113,18 +115,33 @@ export class HostCalls {
     }
   }
 
+  #write(reader: BatchReader): void {
+    const id = this.#id(reader)
+    const namespace = this.#names.take(reader)
+    const slot = reader.integer(0, TERMS_SLOTS - 1)
+    this.#begun(id, namespace, slot, true, readWrite(reader, this.#context.coordinator))
+  }
+
   #change(reader: BatchReader): void {
     const { coordinator } = this.#context
-    const { limits } = coordinator
     const id = this.#id(reader)
-    const namespace = reader.text()
+    const namespace = this.#names.take(reader)
     const slot = reader.integer(0, TERMS_SLOTS - 1)
     const single = reader.flag()
-    const count = reader.integer(1, single ? 1 : limits.queueOperationsMax)
-    const { operations, bytes, problem } = readOperations(reader, count, coordinator)
-    this.#parts.inFlight.begin(id, count, bytes)
+    const count = reader.integer(1, single ? 1 : coordinator.limits.queueOperationsMax)
+    this.#begun(id, namespace, slot, single, readOperations(reader, count, coordinator))
+  }
+
+  #begun(
+    id: number,
+    namespace: string,
+    slot: number,
+    single: boolean,
+    { operations, bytes, problem }: ReadOperations,
+  ): void {
+    this.#parts.inFlight.begin(id, operations.length, bytes)
     this.#try(id, () => {
-      this.#checkNamespace(namespace)
+      this.#names.check(namespace)
       checkWritable(this.#rights.bounds)
       if (problem !== null) throw problem.error
       const body = { kind: 'change' as const, operations, single, terms: this.#terms.get(slot) }
@@ -134,9 +151,9 @@ export class HostCalls {
 
   #createOrRemove(reader: BatchReader, body: RequestBody): void {
     const id = this.#begin(reader)
-    const namespace = reader.text()
+    const namespace = this.#names.take(reader)
     this.#try(id, () => {
-      this.#checkNamespace(namespace)
+      this.#names.check(namespace)
       checkWritable(this.#rights.bounds)
       this.#enqueue(id, namespace, body, 0)
     })
@@ -161,7 +178,7 @@ export class HostCalls {
 
   #read(reader: BatchReader): void {
     const id = this.#begin(reader)
-    const namespace = reader.text()
+    const namespace = this.#names.take(reader)
     const key = reader.text()
     this.#try(id, () => {
       this.#checkEntry(namespace, key)
@@ -171,7 +188,7 @@ export class HostCalls {
 
   #head(reader: BatchReader): void {
     const id = this.#begin(reader)
-    const namespace = reader.text()
+    const namespace = this.#names.take(reader)
     const key = reader.text()
     const { answers } = this.#parts
     this.#wait(id, async () => {
@@ -182,9 +199,9 @@ export class HostCalls {
 
   #exists(reader: BatchReader): void {
     const id = this.#begin(reader)
-    const namespace = reader.text()
+    const namespace = this.#names.take(reader)
     this.#wait(id, async () => {
-      this.#checkNamespace(namespace)
+      this.#names.check(namespace)
       this.#parts.answers.truth(id, await this.#context.coordinator.exists(namespace, undefined))
     })
   }
@@ -219,11 +236,11 @@ export class HostCalls {
 
   #list(reader: BatchReader): void {
     const id = this.#begin(reader)
-    const namespace = reader.text()
+    const namespace = this.#names.take(reader)
     const page = readPage(reader, this.#context.coordinator.limits.keyBytesMax)
     const make = (): Promise<string[]> => this.#context.coordinator.list(namespace, page, undefined)
     this.#try(id, () => {
-      this.#checkNamespace(namespace)
+      this.#names.check(namespace)
       this.#parts.reads.list({ id, make })
     })
   }
@@ -244,7 +261,7 @@ export class HostCalls {
   /** A turn is no operation under way: whoever waits for one must not take the credits of whoever has it. */
   #update(reader: BatchReader): void {
     const id = this.#begin(reader, 0)
-    const namespace = reader.text()
+    const namespace = this.#names.take(reader)
     const key = reader.text()
     const slot = reader.integer(0, TERMS_SLOTS - 1)
     const token = reader.optionalText()
@@ -267,12 +284,12 @@ export class HostCalls {
   /** A watch is answered by its items and its end, not as a call. */
   #watch(reader: BatchReader): void {
     const id = this.#id(reader)
-    const namespace = reader.text()
+    const namespace = this.#names.take(reader)
     const prefix = reader.comparedText(this.#context.coordinator.limits.keyBytesMax)
     const afterRevision = reader.optionalInteger(0)
     const initial = reader.flag()
     try {
-      this.#checkNamespace(namespace)
+      this.#names.check(namespace)
       this.#parts.watches.start(id, namespace, { prefix, afterRevision, initial })
     } catch (error) {
       this.#parts.answers.end(id, { error })
@@ -340,22 +357,7 @@ export class HostCalls {
   }
 
   #checkEntry(namespace: string, key: string): void {
-    this.#checkNamespace(namespace)
+    this.#names.check(namespace)
     checkKey(key, this.#context.coordinator.limits.keyBytesMax)
   }
-
-  #checkNamespace(namespace: string): void {
-    if (this.#knownNamespaces.has(namespace)) return
-    validateNamespace(namespace)
-    checkNamespace(this.#rights.bounds, namespace)
-    if (this.#knownNamespaces.size >= KNOWN_NAMESPACES_MAX) this.#knownNamespaces.clear()
-    this.#knownNamespaces.add(namespace)
-  }
-}
-
-function readPage(reader: BatchReader, nameLengthMax: number): Page {
-  const prefix = reader.comparedText(nameLengthMax)
-  const after = reader.comparedText(nameLengthMax)
-  const limit = reader.optionalInteger(1)
-  return { prefix, after, limit, reverse: reader.flag() }
 }

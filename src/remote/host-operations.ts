@@ -4,17 +4,44 @@ import { appended } from '../coordinator/appended.js'
 import type { RequestedOperation } from '../coordinator/request.js'
 import { stateError } from '../errors.js'
 import { normalizeKey } from '../key.js'
+import type { Limits } from '../limits.js'
 import { quoteText } from '../messages.js'
 import type { TakingHost } from '../store-host.js'
 import { trimWhiteSpace } from '../utf8.js'
 import type { BatchReader } from './batch-reader.js'
 import { LARGE_BYTES } from './wire.js'
 
+/** The values of a message with no more bytes than this stay where they came. */
+const SHARED_BYTES_MAX = 16 * 1024
+
 export interface ReadOperations {
   readonly operations: readonly RequestedOperation[]
   readonly bytes: number
   /** Why the change must be refused, though its shape is right. */
   readonly problem: { readonly error: unknown } | null
+}
+
+/** One write that was asked for by itself. */
+export function readWrite(reader: BatchReader, { limits, slab }: TakingHost): ReadOperations {
+  const key = reader.text()
+  const size = reader.integer(0, limits.valueBytesMax)
+  const ifRevision = reader.condition()
+  const seen = reader.condition()
+  const operation = {
+    kind: 'write',
+    key,
+    value: takeOver(reader, size, slab),
+    size,
+    ifRevision,
+    seen,
+  } as const
+  let problem = problemOfSize(size, limits)
+  try {
+    checkKey(key, limits.keyBytesMax)
+  } catch (error) {
+    problem = { error }
+  }
+  return { operations: [operation], bytes: size, problem }
 }
 
 export function readOperations(
@@ -45,10 +72,7 @@ export function readOperations(
       : { kind: 'delete', key, ifRevision, seen }
     operations = appended(operations, operation)
   }
-  if (bytes > limits.queueBytesMax) {
-    problem ??= { error: tooManyBytes(limits.queueBytesMax, bytes) }
-  }
-  return { operations: operations ?? [], bytes, problem }
+  return { operations: operations ?? [], bytes, problem: problem ?? problemOfSize(bytes, limits) }
 }
 
 /** Only a normal form is a key here: what callers write was brought into it on their side. */
@@ -64,13 +88,11 @@ export function checkKey(key: string, keyBytesMax: number): void {
 /** Small values lie in one buffer with all others of a message, which one of them must not keep alive. */
 function takeOver(reader: BatchReader, size: number, slab: ByteSlab): Uint8Array {
   const value = reader.value(size)
-  return size < LARGE_BYTES ? slab.copy(value) : value
+  return size < LARGE_BYTES && value.buffer.byteLength > SHARED_BYTES_MAX ? slab.copy(value) : value
 }
 
-function tooManyBytes(max: number, actual: number): Error {
-  return stateError('LIMIT_EXCEEDED', `a batch may have ${max} bytes, not ${actual}`, {
-    limit: 'queueBytesMax',
-    max,
-    actual,
-  })
+function problemOfSize(bytes: number, { queueBytesMax: max }: Limits): ReadOperations['problem'] {
+  if (bytes <= max) return null
+  const fields = { limit: 'queueBytesMax', max, actual: bytes } as const
+  return { error: stateError('LIMIT_EXCEEDED', `a batch may have ${max} bytes, not ${bytes}`, fields) }
 }

@@ -4,9 +4,11 @@
  * known only afterwards and which take a while to put together, are made one by one, with a turn of the event loop in
  * between for everybody else.
  */
+import type { Page } from '../api.js'
 import type { Coordinator } from '../coordinator/coordinator.js'
 import { Queue } from '../coordinator/queue.js'
 import type { FoundEntry } from '../store-host.js'
+import type { BatchReader } from './batch-reader.js'
 
 export interface ReadRequest {
   readonly id: number
@@ -134,4 +136,11 @@ export class HostReads {
 /** Bytes of the value as it is at hand. */
 export function sizeOf({ head, value }: FoundEntry): number {
   return typeof value === 'string' ? head.size : value.byteLength
+}
+
+export function readPage(reader: BatchReader, nameLengthMax: number): Page {
+  const prefix = reader.comparedText(nameLengthMax)
+  const after = reader.comparedText(nameLengthMax)
+  const limit = reader.optionalInteger(1)
+  return { prefix, after, limit, reverse: reader.flag() }
 }

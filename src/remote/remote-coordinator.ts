@@ -16,7 +16,7 @@ import type {
 } from '../api.js'
 import { orAborted } from '../abort.js'
 import { ByteSlab } from '../byte-slab.js'
-import type { RequestAnswer, RequestBody } from '../coordinator/request.js'
+import type { RequestAnswer, RequestBody, RequestedOperation } from '../coordinator/request.js'
 import type { SeenKeys } from '../coordinator/seen-keys.js'
 import { AgentStateError } from '../errors.js'
 import { NAMESPACE_BYTES_MAX, type Limits } from '../limits.js'
@@ -26,6 +26,7 @@ import type { FoundEntry, HostState, KnownHead, StoreHost, UpdateStep } from '..
 import { checkAttempt } from '../update-attempts.js'
 import { checkWriter, narrowBounds } from './bounds.js'
 import type { ClientConnection } from './client-connection.js'
+import { ClientNamespaces } from './client-namespaces.js'
 import { ClientTerms } from './client-terms.js'
 import { ClientTurns, findRunningUpdate, runInUpdate } from './client-turns.js'
 import { ClientWatch } from './client-watch.js'
@@ -38,6 +39,7 @@ export class RemoteCoordinator implements StoreHost {
   readonly slab = new ByteSlab()
   readonly #connection: ClientConnection
   readonly #terms = new ClientTerms()
+  readonly #namespaces = new ClientNamespaces()
   readonly #turns: ClientTurns
   #metrics: Promise<StoreMetrics> | null = null
 
@@ -80,12 +82,14 @@ export class RemoteCoordinator implements StoreHost {
     const { operations, terms, single } = body
     const write = (id: number): void => {
       const slot = this.#terms.slot(terms, batch)
-      batch.push(CALL.CHANGE, id, namespace, slot, single, operations.length)
-      for (const operation of operations) {
-        const { key, ifRevision, seen: seenRevision } = operation
-        const isWrite = operation.kind === 'write'
-        batch.push(isWrite, key, isWrite ? operation.size : 0, ifRevision, seenRevision)
-        if (isWrite) batch.pushValue(operation.value, operation.size)
+      const number = this.#namespaces.number(namespace, batch)
+      const [first] = operations
+      if (single && first?.kind === 'write') {
+        batch.push(CALL.WRITE, id, number, slot, first.key, first.size, first.ifRevision, first.seen)
+        batch.pushValue(first.value, first.size)
+      } else {
+        batch.push(CALL.CHANGE, id, number, slot, single, operations.length)
+        for (const operation of operations) this.#pushOperation(operation)
       }
       this.#connection.schedule()
     }
@@ -267,6 +271,14 @@ export class RemoteCoordinator implements StoreHost {
     }
   }
 
+  #pushOperation(operation: RequestedOperation): void {
+    const { batch } = this.#connection
+    const { key, ifRevision, seen } = operation
+    const isWrite = operation.kind === 'write'
+    batch.push(isWrite, key, isWrite ? operation.size : 0, ifRevision, seen)
+    if (isWrite) batch.pushValue(operation.value, operation.size)
+  }
+
   #ask<T>(signal: AbortSignal | undefined, kind: number, ...values: readonly unknown[]): Promise<T> {
     const write = (id: number): void => this.#connection.post(kind, id, ...values)
     return this.#connection.ask<T>({ operations: 1, bytes: 0, kind: 'other', write }, signal)
@@ -279,7 +291,10 @@ export class RemoteCoordinator implements StoreHost {
     kind: number,
     ...values: readonly unknown[]
   ): Promise<T> {
-    const write = (id: number): void => this.#connection.post(kind, id, namespace, ...values)
+    const write = (id: number): void => {
+      const number = this.#namespaces.number(namespace, this.#connection.batch)
+      this.#connection.post(kind, id, number, ...values)
+    }
     return this.#connection.ask<T>({ operations: 1, bytes: 0, kind: 'other', namespace, write }, signal)
   }
 }

@@ -5,19 +5,23 @@
  *
  * Client to host, method `calls`. Those with an id are answered once; ids grow.
  *   HELLO id · CREATE id ns · REMOVE id ns · EXISTS id ns · FLUSH id · READ id ns key · HEAD id ns key
+ *   WRITE id ns terms key size ifRevision seen (and the value's bytes): one write asked for by itself
  *   CHANGE id ns terms single count, then per operation: isWrite key size ifRevision seen (and the value's bytes)
  *   LIST id ns prefix after limit reverse · NAMESPACES id prefix after limit reverse
  *   UPDATE id ns key terms token parent: asks for a turn; answered as READ when it has come
  *   WATCH id ns prefix afterRevision initial: answered by WATCH_ITEM until WATCH_END
  *   METRICS id · CONFLICTS id · CLOSE id flush
  * and those without an answer
- *   TERMS slot writer(4) policy detect durability repair: what CHANGE refers to from now on
+ *   TERMS slot writer(4) policy detect durability repair: what WRITE and CHANGE refer to from now on
+ *   NAMESPACE slot name: what the number in the place of a namespace (ns) stands for from now on; the name itself may stand
+ *     there too
  *   ABORT id · TURN_OVER id · WATCH_TAKEN id count · WATCH_STOP id
  *   EVENTS type namespace isOn: without a namespace, all · PORT token namespaces readOnly writer(4) (and the port)
  *
  * Host to client, method `deliver`
  *   FAILED id error · WITHDRAWN id · YES id · NO id · DONE id · MISSING id · NAMES id parts
  *   WRITTEN id revision: one write without conflict
+ *   OVERWRITTEN id revision rule current previous previousRevision seenRevision: one write with a conflict, as in CHANGED
  *   CHANGED id, then per operation: deleted (null for a write) revision hasConflict, and with a conflict
  *     rule current previous previousRevision seenRevision; namespace and key are known, identities as in writer-table.ts
  *   FOUND id revision size updatedAtMs external writer (and the value's bytes) · HEAD_FOUND, without them
@@ -28,7 +32,7 @@
 import type { ConflictRule } from '../api.js'
 import type { Limits } from '../limits.js'
 
-export const PROTOCOL = 4
+export const PROTOCOL = 5
 
 /**
  * The two methods that comlink carries. A host waits for what was taken before it sends more, so a client says so soon; no
@@ -42,6 +46,9 @@ export const LARGE_BYTES = 64 * 1024
 
 /** Writers and policies that a connection can refer to at once. */
 export const TERMS_SLOTS = 1024
+
+/** Namespaces that a connection can refer to by number at once. */
+export const NAMESPACE_SLOTS = 1024
 
 /** Identities in answers that are known by number at once. */
 export const WRITER_SLOTS = 1024
@@ -78,6 +85,8 @@ export const CALL = {
   PORT: 19,
   METRICS: 20,
   CONFLICTS: 21,
+  WRITE: 22,
+  NAMESPACE: 23,
 } as const
 
 export const ANSWER = {
@@ -100,6 +109,7 @@ export const ANSWER = {
   STORE_FAILED: 16,
   CLOSED: 17,
   PLAIN: 18,
+  OVERWRITTEN: 19,
 } as const
 
 /** The first message in every port of a store, there before anybody can ask: it tells a store's port from another. */

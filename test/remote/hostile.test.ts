@@ -3,7 +3,7 @@ import { MessageChannel } from 'node:worker_threads'
 import { afterEach, describe, expect, test } from 'vitest'
 import { collect } from '../../src/contract/observe.js'
 import { connectStore } from '../../src/remote/connect.js'
-import { ANSWER, CALL, LARGE_BYTES, TERMS_SLOTS } from '../../src/remote/wire.js'
+import { ANSWER, CALL, LARGE_BYTES, NAMESPACE_SLOTS, TERMS_SLOTS } from '../../src/remote/wire.js'
 import { collectGarbage } from '../helpers/collect-garbage.js'
 import { hosted, until, type Hosted } from './hosted.js'
 import { errorOf, RawPort } from './raw-port.js'
@@ -179,6 +179,12 @@ describe('a hostile batch', () => {
     'an id that was used': () => [[CALL.HELLO, 5, CALL.HELLO, 5]],
     'an id that is an object': () => [[CALL.READ, { valueOf: 1 }, 'n', 'k']],
     'a namespace that is no text': () => [[CALL.READ, 1, ['n'], 'k']],
+    'a number that stands for no namespace': () => [[CALL.READ, 1, 0, 'k']],
+    'a number for a namespace that no table has': () => [[CALL.NAMESPACE, NAMESPACE_SLOTS, 'n']],
+    'a name by number that is no text': () => [[CALL.NAMESPACE, 0, ['n'], CALL.READ, 1, 0, 'k']],
+    'a number for no name': () => [[CALL.NAMESPACE, 0, undefined, CALL.READ, 1, 0, 'k']],
+    'a write cut short': () => [[...TERMS, CALL.WRITE, 1, 'n', 0, 'k', 0, undefined]],
+    'a write with less than it announces': () => [[...TERMS, CALL.WRITE, 1, 'n', 0, 'k', 8, null, null]],
     'a key that is no text': () => [[CALL.READ, 1, 'n', { toString: 'k' }]],
     'a negative size': () => [[...CHANGE, true, 1, true, 'k', -1, null, null], new Uint8Array(8)],
     'a size beyond the limit': () => [
@@ -316,11 +322,16 @@ describe('a hostile batch', () => {
         undefined,
         0,
       )
-      expectations.push(...[id - 2, id - 1, id].map((each): [number, string] => [each, 'INVALID_KEY']))
+      list.push(CALL.WRITE, ++id, 'n', 0, key, 0, undefined, undefined)
+      expectations.push(
+        ...[id - 3, id - 2, id - 1, id].map((each): [number, string] => [each, 'INVALID_KEY']),
+      )
     }
     for (const namespace of namespaces) {
       list.push(...write(++id, namespace, 'k'), CALL.CREATE, ++id, namespace, CALL.EXISTS, ++id, namespace)
-      expectations.push(...[id - 2, id - 1, id].map((each): [number, string] => [each, 'INVALID_NAMESPACE']))
+      list.push(CALL.NAMESPACE, 0, namespace, CALL.WRITE, ++id, 0, 0, 'k', 0, undefined, undefined)
+      const refused = [id - 3, id - 2, id - 1, id]
+      expectations.push(...refused.map((each): [number, string] => [each, 'INVALID_NAMESPACE']))
     }
     await raw.calls(list)
     const codes = new Map<number, string>()

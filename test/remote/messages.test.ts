@@ -2,28 +2,45 @@ import { MessageChannel, receiveMessageOnPort, type MessagePort } from 'node:wor
 import { describe, expect, test } from 'vitest'
 import type { Store } from '../../src/api.js'
 import { connectStore } from '../../src/remote/connect.js'
-import { ANSWER, LARGE_BYTES } from '../../src/remote/wire.js'
+import { ANSWER, LARGE_BYTES, NAMESPACE_SLOTS } from '../../src/remote/wire.js'
 import { hosted } from './hosted.js'
 
 type Batch = readonly [list: unknown[], packed: Uint8Array | null, large: ArrayBuffer[], ports: unknown[]]
 
+interface Message {
+  readonly type: string
+  readonly argumentList?: readonly { value: Batch }[]
+}
+
+interface Observed {
+  readonly connected: Store
+  readonly asked: Batch[]
+  readonly delivered: Batch[]
+  /** How often something was posted to the store. */
+  readonly posts: () => number
+}
+
 /** A connection whose messages can be looked at on their way: the batches in either direction. */
-async function observed(store: Store): Promise<{ connected: Store; asked: Batch[]; delivered: Batch[] }> {
+async function observed(store: Store): Promise<Observed> {
   const { port1, port2 } = new MessageChannel()
   const given = store.createPort()
   port1.postMessage(receiveMessageOnPort(given)?.message)
   const asked: Batch[] = []
   const delivered: Batch[] = []
+  let posts = 0
+  port1.on('message', () => posts++)
   pass(given, port1, delivered)
   pass(port1, given, asked)
   const connected = await connectStore(port2)
-  return { connected, asked, delivered }
+  return { connected, asked, delivered, posts: () => posts }
 }
 
 function pass(from: MessagePort, to: MessagePort, batches: Batch[]): void {
-  from.on('message', (message: { type: string; argumentList?: readonly { value: Batch }[] }) => {
-    if (message.type === 'APPLY') batches.push(structuredClone(message.argumentList![0]!.value))
-    to.postMessage(message)
+  from.on('message', (posted: Message | readonly Message[]) => {
+    for (const { type, argumentList } of [posted].flat()) {
+      if (type === 'APPLY') batches.push(structuredClone(argumentList![0]!.value))
+    }
+    to.postMessage(posted)
   })
   from.on('close', () => to.close())
 }
@@ -39,7 +56,8 @@ describe('what crosses between threads', () => {
     const writes = Array.from({ length: 500 }, (_, index) => session.write(`k${index}`, `${index}`))
     const commit = await backend.nextCommit()
     expect(asked.length - before.asked).toBe(1)
-    expect(asked.at(-1)![0].filter((value) => value === 'n').length).toBe(500)
+    const texts = asked.at(-1)![0].filter((value) => typeof value === 'string')
+    expect(texts).toEqual(Array.from({ length: 500 }, (_, index) => `k${index}`))
     await commit.proceed()
     backend.holds = false
     while (backend.arrivedCount > 0) await (await backend.nextCommit()).proceed()
@@ -83,6 +101,35 @@ describe('what crosses between threads', () => {
     const answers = delivered.slice(answered)
     expect(answers.map(([, small]) => small?.byteLength ?? 0).reduce((a, b) => a + b)).toBe(5)
     expect(answers.flatMap(([, , own]) => own).map(({ byteLength }) => byteLength)).toEqual([LARGE_BYTES * 2])
+  })
+
+  test('is what was said before, that a batch was taken, in the same message as the next batch', async () => {
+    const { store } = await hosted()
+    const { connected, asked, posts } = await observed(store)
+    const session = await connected.init('n')
+    const before = { asked: asked.length, posts: posts() }
+    for (let index = 0; index < 20; index++) await session.write('k', `${index}`)
+    expect([asked.length - before.asked, posts() - before.posts]).toEqual([20, 20])
+  })
+
+  test('names a namespace once, however many there are', async () => {
+    const { store } = await hosted()
+    const { connected, asked } = await observed(store)
+    const names = Array.from({ length: NAMESPACE_SLOTS + 2 }, (_, index) => `n${index}`)
+    const sessions = await Promise.all(names.map((name) => connected.init(name)))
+    const said = (): number => asked.flatMap(([list]) => list).filter((value) => value === 'n0').length
+    const before = said()
+    for (const round of ['1', '2']) {
+      await Promise.all(sessions.map((session) => session.write('k', `${session.namespace} ${round}`)))
+    }
+    // There are two more than there are numbers: whoever gave his number away is named anew.
+    expect(said() - before).toBe(2)
+    const local = await Promise.all(names.map(async (name) => (await store.resume(name)).read('k')))
+    expect(local).toEqual(names.map((name) => `${name} 2`))
+    const [last] = sessions.slice(-1)
+    const told = asked.length
+    for (let index = 0; index < 3; index++) await last!.write('k', `${index}`)
+    expect(asked.slice(told).flatMap(([list]) => list)).not.toContain(last!.namespace)
   })
 
   test('is nothing where nobody asks: for a session with other defaults, for events that nobody listens to', async () => {
