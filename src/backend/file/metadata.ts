@@ -79,6 +79,8 @@ function checksumOf(fields: object): number {
 export function parseMetadata(bytes: Uint8Array): Metadata | null {
   const text = decodeUtf8(bytes)
   if (text === null) return null
+  const asWritten = parseAsWritten(text)
+  if (asWritten !== null) return asWritten
   let json: unknown
   try {
     json = JSON.parse(text)
@@ -97,6 +99,54 @@ export function parseMetadata(bytes: Uint8Array): Metadata | null {
   const { metadata_checksum: checksum } = json as Record<string, unknown>
   const fits = own !== null && parseChecksum(checksum) === checksumOf(fieldsOf({ writer, writerAtS }, own))
   return { writer, writerAtS, own: fits ? own : null }
+}
+
+/** A text in which nothing is escaped, and a count that is no longer than any that is exact. */
+const PLAIN = '[ !#-\\[\\]-~]*'
+const COUNT = '(?:0|[1-9]\\d{0,14})'
+
+/** There is a comma behind an id exactly if there is another id behind it. */
+function idPattern(name: string): string {
+  return `(?:\\n {4}"${name}": "(${PLAIN})"(?:,(?=\\n {4})|(?=\\n {2}\\})))?`
+}
+
+/**
+ * Nearly all metadata is laid out as this library writes it: then nothing is named twice and every number is written as it
+ * must be, so that there is nothing to look at closely.
+ */
+const AS_WRITTEN = new RegExp(
+  [
+    `^\\{\\n {2}"writer": \\{${['writer_id', 'stage_id', 'session_id', 'worker_id'].map(idPattern).join('')}(?:\\n {2})?\\}`,
+    `"updated_at": (null|${COUNT})`,
+    `"revision": ([1-9]\\d{0,14})`,
+    `"store": "(${PLAIN})"`,
+    `"size": (${COUNT})`,
+    `"checksum": "crc32:([0-9a-f]{8})"`,
+    `"written_at": (${COUNT})(,\\n {2}"anonymous": true)?`,
+    `"metadata_checksum": "crc32:([0-9a-f]{8})"\\n\\}$`,
+  ].join(',\\n {2}'),
+)
+
+/** Null: it is to be looked at closely. */
+function parseAsWritten(text: string): Metadata | null {
+  const found = AS_WRITTEN.exec(text)
+  if (found === null) return null
+  const [, writer_id, stage_id, session_id, worker_id, updatedAt, ...rest] = found
+  const [revision, storeId, size, crc, writtenAt, anonymous, checksum] = rest
+  const writer = writerFromJson({ writer_id, stage_id, session_id, worker_id })
+  if (writer === undefined) return null
+  const writerAtS = updatedAt === 'null' ? null : Number(updatedAt)
+  const own: OwnMetadata = {
+    revision: Number(revision),
+    storeId: storeId!,
+    size: Number(size),
+    crc: Number.parseInt(crc!, 16),
+    writtenAtMs: Number(writtenAt),
+    anonymous: anonymous !== undefined,
+    key: null,
+  }
+  const fits = Number.parseInt(checksum!, 16) === checksumOf(fieldsOf({ writer, writerAtS }, own))
+  return fits ? { writer, writerAtS, own } : null
 }
 
 function parseWriter(source: string | undefined): Writer | null | undefined {

@@ -106,6 +106,73 @@ describe('encoding', () => {
   })
 })
 
+describe('what is laid out as we write it is parsed without a closer look, and to the same:', () => {
+  /** White space behind it is no layout of ours, and changes nothing else. */
+  function expectSame(text: string): void {
+    expect(parse(text)).toEqual(parse(`${text}\n`))
+  }
+
+  const id = fc.option(
+    fc.oneof(fc.string({ unit: 'grapheme-ascii' }), fc.constantFrom('', '", "', '{', '\u00e9')),
+    {
+      nil: undefined,
+    },
+  )
+  const written = fc
+    .record({
+      writer: fc.record({ writerId: id, stageId: id, sessionId: id, workerId: id }),
+      writerAtS: fc.option(fc.nat({ max: Number.MAX_SAFE_INTEGER })),
+      anonymous: fc.boolean(),
+    })
+    .map(({ writer, writerAtS, anonymous }) =>
+      encodeMetadata({ writer, writerAtS, own: { ...own, anonymous } }),
+    )
+
+  test('whatever is written', () => {
+    fc.assert(fc.property(written, expectSame))
+  })
+
+  test('whatever becomes of it', () => {
+    const piece = fc.constantFrom(
+      '',
+      ' ',
+      '\n',
+      ',',
+      '"',
+      '{',
+      '}',
+      '\\',
+      ':',
+      '0',
+      '1',
+      '9',
+      '-',
+      '.0',
+      'e1',
+      'null',
+      'w',
+    )
+    fc.assert(
+      fc.property(written, fc.nat(), fc.nat({ max: 2 }), piece, (text, at, removed, inserted) => {
+        const index = at % text.length
+        expectSame(text.slice(0, index) + inserted + text.slice(index + removed))
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('lines that are left out, repeated, or come in another order', () => {
+    const lines = encodeMetadata({ writer: WRITER, writerAtS: 5, own: { ...own, anonymous: true } }).split(
+      '\n',
+    )
+    for (let from = 0; from < lines.length; from++) {
+      expectSame(lines.filter((_, index) => index !== from).join('\n'))
+      for (let to = 0; to < lines.length; to++)
+        expectSame([...lines.slice(0, to), lines[from], ...lines.slice(to)].join('\n'))
+    }
+  })
+})
+
 describe('parsing takes what the origin’s reader takes', () => {
   test('the origin’s own file', () => {
     expect(parse(ORIGINAL)).toEqual({ writer: WRITER, writerAtS: 1_795_369_429, own: null })
