@@ -93,11 +93,16 @@ export interface HeadsTask {
 export interface ReadTask {
   readonly kind: 'read'
   readonly context: RootContext
-  readonly namespace: string
-  /** With `value`: read from the journal there; otherwise from the tree. */
-  readonly entries: readonly { readonly key: string; readonly value?: ValueLocation }[]
+  readonly entries: readonly ReadTaskEntry[]
   readonly ceiling: number
   readonly epoch: number
+}
+
+/** With `value`: read from the journal there; otherwise from the tree. */
+export interface ReadTaskEntry {
+  readonly namespace: string
+  readonly key: string
+  readonly value?: ValueLocation
 }
 
 /** As `Head` of the backend contract. */
@@ -130,7 +135,7 @@ export type TaskReadAnswer =
       readonly size: number
     }
   | { readonly status: 'missing' }
-  /** Not read: the answer is large already; ask for it in another task. */
+  /** Not read: the answer is large already; ask for it, and for all behind it, in another task. */
   | { readonly status: 'later' }
   /** The checksum does not fit while size and time do, or the journal's value is damaged. */
   | {

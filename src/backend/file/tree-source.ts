@@ -7,9 +7,10 @@ import { AgentStateError, stateError } from '../../errors.js'
 import type { Backlog, Pending, PendingWrite } from './backlog.js'
 import type { Checkpointer } from './checkpointer.js'
 import { namespaceDirectory } from './layout.js'
+import { ReadQueue, type TreeRead } from './read-queue.js'
 import type { TaskRunner } from './task-runner.js'
 import type {
-  ReadTaskAnswer,
+  ReadTaskEntry,
   RootContext,
   Task,
   TaskAnswers,
@@ -24,6 +25,7 @@ export class TreeSource {
   readonly #context: RootContext
   readonly #backlog: Backlog
   readonly #checkpointer: Checkpointer
+  readonly #reads = new ReadQueue((reads) => this.#readTogether(reads))
 
   constructor(runner: TaskRunner, context: RootContext, backlog: Backlog, checkpointer: Checkpointer) {
     this.#runner = runner
@@ -77,38 +79,30 @@ export class TreeSource {
     )
   }
 
-  async read(namespace: string, keys: readonly string[]): Promise<readonly ReadAnswer[]> {
-    const pending = keys.map((key) => this.#pending(namespace, key))
+  read(namespace: string, keys: readonly string[]): Promise<readonly ReadAnswer[]> {
+    return this.#reads.read(namespace, keys)
+  }
+
+  /** Answers as many as there is room for, from the first on. */
+  async #readTogether(reads: readonly TreeRead[]): Promise<readonly ReadAnswer[]> {
+    const pending = reads.map(({ namespace, key }) => this.#pending(namespace, key))
     const held = pending.flatMap((found) => (found == null ? [] : [found.segment]))
     for (const segment of held) segment.holders++
     try {
-      const { answers, bytes } = await this.#read(namespace, keys, pending)
-      const read = keys.length - answers.filter(({ status }) => status === 'later').length
-      const first = keys.slice(0, read).map((key, index): ReadAnswer => {
+      const entries = reads.map((read, index) => entryOf(read, pending[index] ?? null))
+      const { ceiling, epoch } = this.#checkpointer
+      const task = { kind: 'read', context: this.#context, entries, ceiling, epoch } as const
+      const { answers, bytes } = await this.#run(task)
+      const later = answers.findIndex(({ status }) => status === 'later')
+      return reads.slice(0, later === -1 ? reads.length : later).map((read, index): ReadAnswer => {
         const known = pending[index]
         // Whatever is still at the path of a key that was deleted.
         if (known === null) return { head: null, value: null }
-        return toRead(namespace, key, answers[index]!, bytes, known ?? null)
+        return toRead(read, answers[index]!, bytes, known ?? null)
       })
-      return read === keys.length ? first : [...first, ...(await this.read(namespace, keys.slice(read)))]
     } finally {
       for (const segment of held) segment.holders--
     }
-  }
-
-  #read(
-    namespace: string,
-    keys: readonly string[],
-    pending: readonly (PendingWrite | null | undefined)[],
-  ): Promise<ReadTaskAnswer> {
-    const entries = keys.map((key, index) => {
-      const found = pending[index]
-      if (found == null) return { key }
-      const { segment, position, size, crc } = found
-      return { key, value: { segment: segment.path, position, size, crc } }
-    })
-    const { ceiling, epoch } = this.#checkpointer
-    return this.#run({ kind: 'read', context: this.#context, namespace, entries, ceiling, epoch })
   }
 
   /** What keeps a whole task from being answered says nothing of what is there: it is a read that failed. */
@@ -159,9 +153,14 @@ function toHead(namespace: string, key: string, answer: TaskHeadAnswer): HeadAns
   }
 }
 
+function entryOf({ namespace, key }: TreeRead, pending: PendingWrite | null): ReadTaskEntry {
+  if (pending === null) return { namespace, key }
+  const { segment, position, size, crc } = pending
+  return { namespace, key, value: { segment: segment.path, position, size, crc } }
+}
+
 function toRead(
-  namespace: string,
-  key: string,
+  { namespace, key }: TreeRead,
   answer: TaskReadAnswer,
   bytes: Uint8Array,
   pending: PendingWrite | null,

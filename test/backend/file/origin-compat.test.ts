@@ -78,7 +78,7 @@ describe('a tree that the origin wrote', () => {
         head: { ...external, writer: null, writerAtS: null, size: 0, updatedAtMs: expect.any(Number) },
       },
     ])
-    const entries = keys.map((key) => ({ key }))
+    const entries = keys.map((key) => ({ namespace: task.namespace, key }))
     const { bytes } = readEntries(nodeFileSystem, { kind: 'read', entries, ...task })
     expect(Buffer.from(bytes).toString()).toBe('# Plan\n{"a":1}')
   })

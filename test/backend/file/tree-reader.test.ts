@@ -15,8 +15,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { nodeFileSystem, type FileSystem } from '../../../src/backend/file/file-system.js'
 import type {
   HeadsTask,
-  ReadTask,
   ReadTaskAnswer,
+  ReadTaskEntry,
   TaskHeadAnswer,
   TaskReadAnswer,
   TreeOperation,
@@ -47,9 +47,18 @@ function heads(keys: readonly string[], fs: FileSystem = nodeFileSystem): TaskHe
   return readHeads(fs, task)
 }
 
-function read(entries: ReadTask['entries'], fs: FileSystem = nodeFileSystem): ReadTaskAnswer {
+type InNamespace = Omit<ReadTaskEntry, 'namespace'>
+
+function read(entries: readonly InNamespace[], fs: FileSystem = nodeFileSystem): ReadTaskAnswer {
+  return readAny(
+    entries.map((entry) => ({ namespace: 'ns', ...entry })),
+    fs,
+  )
+}
+
+function readAny(entries: readonly ReadTaskEntry[], fs: FileSystem = nodeFileSystem): ReadTaskAnswer {
   const { context } = tree
-  return readEntries(fs, { kind: 'read', context, namespace: 'ns', entries, ceiling: CEILING, epoch: EPOCH })
+  return readEntries(fs, { kind: 'read', context, entries, ceiling: CEILING, epoch: EPOCH })
 }
 
 function readOne(
@@ -137,6 +146,16 @@ describe('an entry of the store', () => {
     const edited = `${large.slice(1)}y`
     tree.put('ns/k', edited)
     expectFound('k', externalHead(large.length, { writerId: 'w' }, AT_S), edited)
+  })
+
+  test('is known by its checksum: one look at each file, one read, nothing else', () => {
+    written(tree.write('k', 'five!'))
+    const fs = new FaultyFileSystem()
+    expect(readOne('k', fs).text).toBe('five!')
+    const perFile = (path: string): string[] =>
+      fs.calls.filter((call) => call.path === path).map(({ name }) => name)
+    expect(perFile(tree.path('ns/k'))).toEqual(['open', 'stat', 'read', 'close'])
+    expect(perFile(tree.path(META, 'k.json'))).toEqual(['open', 'stat', 'read', 'close'])
   })
 
   test('is looked at without opening its content when size and time fit', () => {
@@ -349,6 +368,48 @@ describe('many values at once', () => {
     const { answers, bytes } = read(['a', 'b', 'c', 'd'].map((key) => ({ key, value })))
     expect(answers.map(({ status }) => status)).toEqual(['found', 'found', 'later', 'later'])
     expect(bytes.length).toBe(2 * eight.length)
+  })
+
+  test.each(['tree', 'journal'] as const)(
+    'of the %s are put off where there is no room for them, and all behind them, too (I9)',
+    (place) => {
+      const sizes = [10, 7, 1].map((mebibytes) => mebibytes * 1024 * 1024)
+      const entries = sizes.map((size, index) => {
+        const bytes = Buffer.alloc(size)
+        if (place === 'journal') return { key: `k${index}`, value: tree.value(bytes) }
+        tree.put(`ns/k${index}`, bytes)
+        return { key: `k${index}` }
+      })
+      const fs = new FaultyFileSystem()
+      const { answers, bytes } = read(entries, fs)
+      expect(answers.map(({ status }) => status)).toEqual(['found', 'later', 'later'])
+      expect(bytes.length).toBe(sizes[0])
+      expect(
+        fs.calls.filter(({ name, path }) => name === 'read' && path === tree.path('ns/k1')),
+        'not even read',
+      ).toEqual([])
+      expect(fs.opened.size).toBe(0)
+    },
+  )
+
+  test('one that is larger than any answer comes alone', () => {
+    const large = Buffer.alloc(17 * 1024 * 1024, 'x')
+    tree.put('ns/large', large)
+    tree.put('ns/empty', '')
+    const statuses = (...keys: string[]): string[] =>
+      read(keys.map((key) => ({ key }))).answers.map(({ status }) => status)
+    expect(statuses('large', 'large')).toEqual(['found', 'later'])
+    expect(statuses('missing', 'empty', 'large')).toEqual(['missing', 'found', 'found'])
+  })
+
+  test('may be of several namespaces; each directory is looked at once', () => {
+    const entries = ['a', 'b', 'a', 'b', 'a'].map((namespace, index) => ({ namespace, key: `k${index}` }))
+    for (const { namespace, key } of entries) tree.put(`${namespace}/${key}`, `${namespace} ${key};`)
+    const fs = new FaultyFileSystem()
+    expect(Buffer.from(readAny(entries, fs).bytes).toString()).toBe('a k0;b k1;a k2;b k3;a k4;')
+    const looks = (path: string): number =>
+      fs.calls.filter((call) => call.name === 'lstat' && call.path === tree.path(path)).length
+    expect([looks('a'), looks('b')]).toEqual([1, 1])
   })
 
   test('come from the journal where it has them, through one open segment', () => {

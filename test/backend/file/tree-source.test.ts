@@ -5,7 +5,7 @@ import { Checkpointer } from '../../../src/backend/file/checkpointer.js'
 import { Segment } from '../../../src/backend/file/journal.js'
 import type { TaskHead, TaskReadAnswer } from '../../../src/backend/file/tasks.js'
 import { TreeSource } from '../../../src/backend/file/tree-source.js'
-import { failureOf, refusal } from '../../../src/contract/observe.js'
+import { failureOf, nextTurn, refusal } from '../../../src/contract/observe.js'
 import { WrittenCheckpoint } from './committing.js'
 import { START } from './journal-builder.js'
 import { ScriptedRunner } from './scripted-runner.js'
@@ -163,11 +163,12 @@ describe('reading', () => {
     const { runner, source, write } = given()
     write('new', 5)
     const reading = source.read('n', ['old', 'new', 'missing'])
+    await nextTurn()
     const { task, answer } = runner.next('read')
     expect(task.entries).toEqual([
-      { key: 'old' },
-      { key: 'new', value: { segment: '/journal/1', position: 100, size: 4, crc: 7 } },
-      { key: 'missing' },
+      { namespace: 'n', key: 'old' },
+      { namespace: 'n', key: 'new', value: { segment: '/journal/1', position: 100, size: 4, crc: 7 } },
+      { namespace: 'n', key: 'missing' },
     ])
     answer({
       answers: [found(0, 4), found(4, 4, null), { status: 'missing' }],
@@ -204,11 +205,13 @@ describe('reading', () => {
     const { runner, source, write, segment } = given()
     write('new', 5)
     const reading = source.read('n', ['new'])
+    await nextTurn()
     expect(segment.holders).toBe(2)
     runner.next('read').answer({ answers: [found(0, 4, null)], bytes: bytesOf('logs') })
     await reading
     expect(segment.holders).toBe(1)
     const failing = failureOf(() => source.read('n', ['new']))
+    await nextTurn()
     runner.next('read').fail(new Error('the worker died'))
     expect(await failing).toMatchObject({ code: 'READ_FAILED', cause: new Error('the worker died') })
     expect(segment.holders).toBe(1)
@@ -217,21 +220,52 @@ describe('reading', () => {
   test('I9: what is too much for one answer is asked for again', async () => {
     const { runner, source } = given()
     const reading = source.read('n', ['a', 'b', 'c'])
+    await nextTurn()
     runner.next('read').answer({
       answers: [found(0, 1), { status: 'later' }, { status: 'later' }],
       bytes: bytesOf('a'),
     })
-    await new Promise((resolve) => setImmediate(resolve))
+    await nextTurn()
     const second = runner.next('read')
-    expect(second.task.entries).toEqual([{ key: 'b' }, { key: 'c' }])
+    expect(second.task.entries).toEqual([
+      { namespace: 'n', key: 'b' },
+      { namespace: 'n', key: 'c' },
+    ])
     second.answer({ answers: [found(0, 1), found(1, 1)], bytes: bytesOf('bc') })
     expect((await reading).map(({ value }) => Buffer.from(value!).toString())).toEqual(['a', 'b', 'c'])
+  })
+
+  test('what waits for a worker is looked up when it has its turn: by then it may be in the tree, or deleted', async () => {
+    const { runner, source, backlog, write, remove } = given()
+    write('landed', 5)
+    write('deleted', 6)
+    const before = Array.from({ length: 32 }, (_, index) => `before${index}`)
+    const reading = source.read('n', before)
+    await nextTurn()
+    const waiting = source.read('n', ['landed', 'deleted'])
+    await nextTurn()
+    const namespace = backlog.get('n')!
+    backlog.done(namespace, namespace.entries.get('landed')!)
+    remove('deleted', 7)
+    const sixteen = { answers: before.slice(16).map(() => found(0, 4)), bytes: bytesOf('tree') }
+    runner.next('read').answer(sixteen)
+    await nextTurn()
+    runner.next('read').answer(sixteen)
+    expect(await reading).toHaveLength(32)
+    const last = runner.next('read')
+    expect(last.task.entries).toEqual([
+      { namespace: 'n', key: 'landed' },
+      { namespace: 'n', key: 'deleted' },
+    ])
+    last.answer({ answers: [found(0, 4), found(0, 4)], bytes: bytesOf('tree') })
+    expect(await waiting).toMatchObject([{ head: inTree }, { head: null, value: null }])
   })
 
   test('damage is told from what can not be read, with the place that it has', async () => {
     const { runner, source, write } = given()
     write('journal', 5)
     const reading = source.read('n', ['tree', 'journal', 'denied', 'metadata'])
+    await nextTurn()
     runner.next('read').answer({
       answers: [
         { status: 'corrupt', head: inTree, path: '/base/n/tree', offset: null },
