@@ -51,6 +51,10 @@ export class Coordinator implements StoreHost {
   #failure: AgentStateError | null = null
   #reads = 0
   #readsIdle: (() => void) | null = null
+  readonly #readDone = (): void => {
+    this.#reads--
+    if (this.#reads === 0) this.#readsIdle?.()
+  }
   /** Aborts what does not change anything yet and could wait for ever. */
   readonly #closing = new AbortController()
 
@@ -349,13 +353,9 @@ export class Coordinator implements StoreHost {
   }
 
   /** A read that the backend may have to answer: closing waits for it, even if its caller gave up. */
-  async #reading<T>(read: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  #reading<T>(read: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     this.#reads++
-    const done = (): void => {
-      this.#reads--
-      if (this.#reads === 0) this.#readsIdle?.()
-    }
-    read.then(done, done)
+    read.then(this.#readDone, this.#readDone)
     return orAborted(read, signal)
   }
 }

@@ -59,9 +59,8 @@ export class Reader {
     return { head: keyState.head, value: keyState.value }
   }
 
-  async read(namespace: string, key: string): Promise<Found | null> {
-    const found = this.peek(namespace, key)
-    if (found !== undefined) return found
+  /** For what `peek` has not answered. */
+  read(namespace: string, key: string): Promise<Found | null> {
     this.counts.backend++
     return this.#using(namespace, (state) => this.#read(state, key))
   }
