@@ -16,6 +16,11 @@ export interface TaskRunner {
 const ATTEMPTS = 3
 const READERS = 1
 const IDLE_MS = 30_000
+/**
+ * What a task leaves behind is short-lived and little; by itself the engine would let tens of MiB of it gather in every
+ * thread. It bounds nothing but how often that is cleared away: a task that needs more takes it elsewhere.
+ */
+const YOUNG_MIB = 6
 const READING: ReadonlySet<Task['kind']> = new Set<Task['kind']>([
   'heads',
   'read',
@@ -62,7 +67,8 @@ class WorkerPool {
   #lastError: unknown = new Error('its worker thread has ended')
 
   constructor(filename: string, threads: { readonly minThreads: number; readonly maxThreads: number }) {
-    const options = { filename, idleTimeout: IDLE_MS, concurrentTasksPerWorker: 1 }
+    const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MIB }
+    const options = { filename, idleTimeout: IDLE_MS, concurrentTasksPerWorker: 1, resourceLimits }
     this.#piscina = new Piscina({ ...options, ...threads, taskQueue: this.#waiting })
     // A thread that ends without a task, while it starts say. Where nobody listens that ends the process.
     this.#piscina.on('error', (error: unknown) => {
