@@ -1,13 +1,13 @@
 /**
  * ByteSlab owns the memory that small values are copied into, many into one piece: memory of its own costs a value of some
  * hundred bytes more than all the rest of its way. Whoever keeps a value keeps the piece it lies in, so what keeps many of
- * them for long gives each memory of its own at last (`SharedValues`).
+ * them for long copies what is left of a piece into another one at last (`ValueCache`).
  */
 
 /** What lies in one piece at most. */
 const PIECE_BYTES = 8 * 1024
 /** Larger values have memory of their own at once. */
-const SHARING_BYTES_MAX = 1024
+export const SHARING_BYTES_MAX = 1024
 
 export class ByteSlab {
   #piece = Buffer.alloc(0)

@@ -4,28 +4,23 @@
  * recency: looking at an item only sets a flag, so that a hot read costs nothing here.
  */
 
-/** The place of one item in one cache. The owner of the item keeps it, so that nothing has to be looked up. */
-export class CachePlace<T> {
-  readonly item: T
+/** An item that one cache may hold. It is its own place there: of many, objects beside them would take much. */
+export abstract class Cacheable {
   /** Set by whoever uses the item. */
   used = false
   /** What the item takes; changed by its cache only, like the neighbours. */
   bytes = 0
   /** Neighbours in the cache's ring; null outside of it. */
-  next: CachePlace<T> | null = null
-  previous: CachePlace<T> | null = null
-
-  constructor(item: T) {
-    this.item = item
-  }
+  next: this | null = null
+  previous: this | null = null
 }
 
-export class BoundedCache<T> {
+export class BoundedCache<T extends Cacheable> {
   readonly #bytesMax: number
   /** Lets go of the item; false if it is needed at the moment. */
   readonly #release: (item: T) => boolean
   /** The place to look at next, in a ring of all; what is new comes in behind it and is looked at last. */
-  #hand: CachePlace<T> | null = null
+  #hand: T | null = null
   #count = 0
   #bytes = 0
 
@@ -38,50 +33,55 @@ export class BoundedCache<T> {
     return this.#bytes
   }
 
-  set(place: CachePlace<T>, bytes: number): void {
-    this.#bytes += bytes - place.bytes
-    place.bytes = bytes
-    if (place.next === null) this.#insert(place)
+  /** The one to look at next. */
+  get oldest(): T | null {
+    return this.#hand
   }
 
-  delete(place: CachePlace<T>): void {
-    const { next, previous } = place
+  set(item: T, bytes: number): void {
+    this.#bytes += bytes - item.bytes
+    item.bytes = bytes
+    if (item.next === null) this.#insert(item)
+  }
+
+  delete(item: T): void {
+    const { next, previous } = item
     if (next === null || previous === null) return
-    this.#bytes -= place.bytes
+    this.#bytes -= item.bytes
     this.#count--
-    if (this.#hand === place) this.#hand = next === place ? null : next
-    // In this order: a place that was alone is its own neighbour.
+    if (this.#hand === item) this.#hand = next === item ? null : next
+    // In this order: one that was alone is its own neighbour.
     previous.next = next
     next.previous = previous
-    place.next = null
-    place.previous = null
-    place.bytes = 0
+    item.next = null
+    item.previous = null
+    item.bytes = 0
   }
 
   /** Brings the account below its bound, as far as items can be let go. Looks at every item at most twice. */
   trim(): void {
     for (let looks = this.#count * 2; this.#bytes > this.#bytesMax && looks > 0; looks--) {
-      const place = this.#hand
-      if (place === null) return
-      this.#hand = place.next
-      if (!place.used && this.#release(place.item)) this.delete(place)
-      else place.used = false
+      const item = this.#hand
+      if (item === null) return
+      this.#hand = item.next
+      if (!item.used && this.#release(item)) this.delete(item)
+      else item.used = false
     }
   }
 
-  #insert(place: CachePlace<T>): void {
+  #insert(item: T): void {
     this.#count++
     const hand = this.#hand
     if (hand === null) {
-      place.next = place
-      place.previous = place
-      this.#hand = place
+      item.next = item
+      item.previous = item
+      this.#hand = item
       return
     }
     const last = hand.previous!
-    place.previous = last
-    place.next = hand
-    last.next = place
-    hand.previous = place
+    item.previous = last
+    item.next = hand
+    last.next = item
+    hand.previous = item
   }
 }

@@ -6,20 +6,15 @@
 import type { Writer } from '../api.js'
 import type { Head, HeadAnswer, UnreadableHead } from '../backend/backend.js'
 import type { AgentStateError } from '../errors.js'
-import { CachePlace } from './bounded-cache.js'
+import { Cacheable } from './bounded-cache.js'
 import type { KeyView } from './conflict.js'
 import type { HistoryPlace } from './history.js'
 import { ownText } from '../utf8.js'
 import { Names } from './names.js'
+import type { CachedValue, ValueHolder, ValuePiece } from './value-cache.js'
 
-export type CachedValue = string | Uint8Array
-
-export interface HeldValue {
-  value: CachedValue | undefined
-}
-
-/** A key that was touched, also as the conflict rules see it. */
-export class KeyState implements KeyView {
+/** A key that was touched, also as the conflict rules see it. There may be many: all that is known of one is kept in one object. */
+export class KeyState extends Cacheable implements KeyView, ValueHolder {
   readonly key: string
   readonly namespace: NamespaceState
   /** Null if the key is missing, undefined if that was not looked up yet. */
@@ -28,25 +23,22 @@ export class KeyState implements KeyView {
   corruptMetadata: string | null = null
   /** Of a missing key: the revision of its deletion and who made it, as far as known. */
   deletedBy: Writer | null = null
-  /** Where the cached value lies. Who keeps this keeps nothing else of the key. */
-  readonly held: HeldValue = { value: undefined }
+  value: CachedValue | undefined = undefined
+  isValueUsed = false
+  valuePiece: ValuePiece | null = null
+  valueIndex = 0
   /** Why the head could not be looked up; whoever needs it is told, and the next one asks again. */
   loadError: AgentStateError | null = null
   /** The revision was given to a change that was found, and is written nowhere: the state stays in memory. */
   foundRevision = false
   /** Operations that are queued on the key. */
   pins = 0
-  readonly inValues = new CachePlace<KeyState>(this)
-  readonly inHeads = new CachePlace<KeyState>(this)
 
   constructor(key: string, namespace: NamespaceState, head: Head | null | undefined) {
+    super()
     this.key = key
     this.namespace = namespace
     this.head = head
-  }
-
-  get value(): CachedValue | undefined {
-    return this.held.value
   }
 
   setLoaded(answer: Exclude<HeadAnswer, UnreadableHead>): void {
@@ -107,7 +99,7 @@ export type LoadState =
   | { readonly status: 'loading'; readonly promise: Promise<void> }
   | { readonly status: 'loaded' }
 
-export class NamespaceState {
+export class NamespaceState extends Cacheable {
   readonly name: string
   load: LoadState = { status: 'unloaded' }
   exists = false
@@ -118,9 +110,9 @@ export class NamespaceState {
   readonly inHistory: HistoryPlace
   /** Watchers, update turns and reads under way: the state stays in memory meanwhile. */
   users = 0
-  readonly inCache = new CachePlace<NamespaceState>(this)
 
   constructor(name: string) {
+    super()
     this.name = name
     this.inHistory = { namespace: name, compactedRevision: 0 }
   }
@@ -132,7 +124,7 @@ export class NamespaceState {
       state = new KeyState(ownText(key), this, this.names.has(key) ? undefined : null)
       this.keys.set(state.key, state)
     }
-    state.inHeads.used = true
+    state.used = true
     return state
   }
 }

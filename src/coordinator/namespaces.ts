@@ -7,16 +7,15 @@ import type { Limits } from '../limits.js'
 import { utf8Length } from '../utf8.js'
 import { BoundedCache } from './bounded-cache.js'
 import { Names } from './names.js'
-import { NamespaceState, type CachedValue, type KeyState } from './namespace-state.js'
-import { SharedValues } from './shared-values.js'
+import { NamespaceState, type KeyState } from './namespace-state.js'
+import { ValueCache, type CachedValue } from './value-cache.js'
 
 export class Namespaces {
   readonly #backend: Backend
   readonly #keyBytesMax: number
   readonly #isInUse: (state: NamespaceState) => boolean
   readonly #states = new Map<string, NamespaceState>()
-  readonly #values: BoundedCache<KeyState>
-  readonly #sharedValues = new SharedValues()
+  readonly #values: ValueCache
   readonly #heads: BoundedCache<KeyState>
   readonly #namespaces: BoundedCache<NamespaceState>
   /** The last one that was asked for. */
@@ -33,10 +32,7 @@ export class Namespaces {
     this.#backend = backend
     this.#keyBytesMax = limits.keyBytesMax
     this.#isInUse = isInUse
-    this.#values = new BoundedCache(limits.cacheBytesMax, (key) => {
-      key.held.value = undefined
-      return true
-    })
+    this.#values = new ValueCache(limits.cacheBytesMax)
     this.#heads = new BoundedCache(limits.headBytesMax, (key) => this.#releaseKey(key))
     this.#namespaces = new BoundedCache(limits.headBytesMax, (state) => this.#release(state))
   }
@@ -55,9 +51,9 @@ export class Namespaces {
     if (state === undefined) {
       state = new NamespaceState(name)
       this.#states.set(name, state)
-      this.#namespaces.set(state.inCache, NAMESPACE_BYTES)
+      this.#namespaces.set(state, NAMESPACE_BYTES)
     }
-    state.inCache.used = true
+    state.used = true
     this.#last = state
     return state
   }
@@ -109,7 +105,7 @@ export class Namespaces {
     if (key.foundRevision) this.#found.delete(key)
     key.setWritten(head)
     this.account(key)
-    this.setValue(key, value, head.size)
+    this.setValue(key, value)
     this.#changed(namespace, head.revision)
   }
 
@@ -140,21 +136,17 @@ export class Namespaces {
     this.#changed(state, revision)
   }
 
-  setValue(key: KeyState, value: CachedValue, size: number): void {
-    key.held.value = value
-    this.#sharedValues.add(key.held)
-    key.inValues.used = true
-    this.#values.set(key.inValues, size + VALUE_OVERHEAD_BYTES)
+  setValue(key: KeyState, value: CachedValue): void {
+    this.#values.set(key, value)
   }
 
   dropValue(key: KeyState): void {
-    key.held.value = undefined
-    this.#values.delete(key.inValues)
+    this.#values.drop(key)
   }
 
   /** Makes sure that the key's state is counted, and lives in the namespace that it belongs to. */
   account(key: KeyState): void {
-    this.#heads.set(key.inHeads, HEAD_BYTES + key.key.length)
+    this.#heads.set(key, HEAD_BYTES + key.key.length)
   }
 
   /** Called when nothing is half done: lets go of what is too much. */
@@ -175,7 +167,7 @@ export class Namespaces {
       state.lastRevision = this.#revision
       state.inHistory.compactedRevision = this.#revision
       state.load = { status: 'loaded' }
-      this.#namespaces.set(state.inCache, state.names.bytes + NAMESPACE_BYTES)
+      this.#namespaces.set(state, state.names.bytes + NAMESPACE_BYTES)
     } catch (error) {
       state.load = { status: 'unloaded' }
       throw error
@@ -191,7 +183,7 @@ export class Namespaces {
   #changed(state: NamespaceState, revision: number): void {
     if (revision > state.lastRevision) state.lastRevision = revision
     if (revision > this.#revision) this.#revision = revision
-    this.#namespaces.set(state.inCache, state.names.bytes + NAMESPACE_BYTES)
+    this.#namespaces.set(state, state.names.bytes + NAMESPACE_BYTES)
   }
 
   #releaseKey(key: KeyState): boolean {
@@ -208,7 +200,7 @@ export class Namespaces {
     for (const key of state.keys.values()) if (key.pins > 0 || key.foundRevision) return false
     for (const key of state.keys.values()) {
       this.dropValue(key)
-      this.#heads.delete(key.inHeads)
+      this.#heads.delete(key)
     }
     this.#states.delete(state.name)
     return true
@@ -217,7 +209,6 @@ export class Namespaces {
 
 /** About 3 MiB of keys that can't be let go. */
 export const FOUND_MAX = 10_000
-/** What the bookkeeping takes, roughly, besides the text or bytes themselves. */
-const VALUE_OVERHEAD_BYTES = 64
+/** What the bookkeeping takes, roughly, besides the texts: of a key its state, its head and its entry in the namespace's map. */
 const HEAD_BYTES = 320
 const NAMESPACE_BYTES = 1000

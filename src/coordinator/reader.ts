@@ -9,8 +9,9 @@
 import type { Backend, Head, HeadAnswer, ReadAnswer, UnreadableHead } from '../backend/backend.js'
 import type { AgentStateError } from '../errors.js'
 import type { Namespaces } from './namespaces.js'
-import type { CachedValue, KeyState, NamespaceState } from './namespace-state.js'
+import type { KeyState, NamespaceState } from './namespace-state.js'
 import type { Publisher } from './publisher.js'
+import type { CachedValue } from './value-cache.js'
 
 /** Head and value of one moment. */
 export interface Found {
@@ -54,7 +55,7 @@ export class Reader {
     }
     const keyState = state.keys.get(key)
     if (keyState?.value === undefined || keyState.head == null) return undefined
-    keyState.inValues.used = true
+    keyState.isValueUsed = true
     this.counts.memory++
     return { head: keyState.head, value: keyState.value }
   }
@@ -154,7 +155,7 @@ export class Reader {
       const head = this.#reconcile(keyState, answer.head)
       if (answer.error !== undefined) throw answer.error
       if (head === null || answer.value === null) return null
-      this.#namespaces.setValue(keyState, answer.value, answer.value.byteLength)
+      this.#namespaces.setValue(keyState, answer.value)
       return { head, value: answer.value }
     }
   }

@@ -1,8 +1,9 @@
 /** What callers ask the coordinator to change, as it waits in a mailbox. */
 import type { ConflictPolicy, ConflictRule, DeleteResult, Durability, WriteResult, Writer } from '../api.js'
 import { onAbort } from '../abort.js'
-import type { CachedValue, KeyState } from './namespace-state.js'
+import type { KeyState } from './namespace-state.js'
 import type { SeenKeys } from './seen-keys.js'
+import type { CachedValue } from './value-cache.js'
 
 export interface RequestedWrite {
   readonly kind: 'write'

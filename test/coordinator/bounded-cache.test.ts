@@ -1,14 +1,19 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { BoundedCache, CachePlace } from '../../src/coordinator/bounded-cache.js'
+import { BoundedCache, Cacheable } from '../../src/coordinator/bounded-cache.js'
 
-interface Item {
+class Item extends Cacheable {
   readonly name: string
-  isPinned: boolean
+  isPinned = false
+
+  constructor(name: string) {
+    super()
+    this.name = name
+  }
 }
 
-function item(name: string): CachePlace<Item> {
-  return new CachePlace({ name, isPinned: false })
+function item(name: string): Item {
+  return new Item(name)
 }
 
 function given(bytesMax: number) {
@@ -41,13 +46,13 @@ describe('BoundedCache', () => {
           const one = items[index]!
           if (what === 'set') {
             cache.set(one, bytes)
-            there.set(one.item, bytes)
+            there.set(one, bytes)
           } else if (what === 'delete') {
             cache.delete(one)
-            there.delete(one.item)
+            there.delete(one)
           } else if (what === 'use') one.used = true
-          else if (what === 'pin') one.item.isPinned = true
-          else if (what === 'unpin') one.item.isPinned = false
+          else if (what === 'pin') one.isPinned = true
+          else if (what === 'unpin') one.isPinned = false
           else {
             // An item that was just used gets one more chance.
             cache.trim()

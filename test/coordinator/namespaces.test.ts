@@ -157,13 +157,12 @@ describe('what is known of a key', () => {
 
 describe('I9: memory', () => {
   test('values are let go beyond their bound, the least used first; heads stay', async () => {
-    const made = given({ cacheBytesMax: 1000 }, { n: [] })
+    const made = given({ cacheBytesMax: 1500 }, { n: [] })
     const state = await loaded(made, 'n')
     for (let index = 0; index < 10; index++) {
       made.namespaces.setWritten(state.key(`k${index}`), headOf(51 + index, { size: 200 }), 'x'.repeat(200))
     }
-    state.key('k0').inValues.used = true
-    for (let index = 1; index < 10; index++) state.key(`k${index}`).inValues.used = false
+    state.key('k0').isValueUsed = true
     made.namespaces.trim()
     const kept = [...state.keys.values()].filter(({ value }) => value !== undefined).map(({ key }) => key)
     expect(kept.length).toBe(3)

@@ -1,65 +1,163 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ByteSlab } from '../../src/byte-slab.js'
 import { KeyState, NamespaceState } from '../../src/coordinator/namespace-state.js'
-import { SharedValues } from '../../src/coordinator/shared-values.js'
+import { ValueCache } from '../../src/coordinator/value-cache.js'
 
-const KEPT_BYTES_MAX = 64 * 1024
+const DEAD_BYTES_MAX = 64 * 1024
 
-function given() {
-  const [shared, slab] = [new SharedValues(KEPT_BYTES_MAX), new ByteSlab()]
+function given({ bytesMax = 1e9, deadBytesMax = DEAD_BYTES_MAX } = {}) {
+  const [cache, slab] = [new ValueCache(bytesMax, deadBytesMax), new ByteSlab()]
   const namespace = new NamespaceState('n')
-  const keys: KeyState[] = []
+  const keys = new Map<string, KeyState>()
   return {
+    cache,
     keys,
+    key: (name: string): KeyState => keys.get(name)!,
     write: (name: string, size = 100, fill = 1): KeyState => {
-      const key = keys.find((other) => other.key === name) ?? new KeyState(name, namespace, null)
-      if (!keys.includes(key)) keys.push(key)
-      key.held.value = slab.copy(new Uint8Array(size).fill(fill))
-      shared.add(key.held)
+      const key = keys.get(name) ?? new KeyState(name, namespace, null)
+      keys.set(name, key)
+      cache.set(key, slab.copy(new Uint8Array(size).fill(fill)))
       return key
     },
   }
 }
 
 /** What the cached values keep in memory. */
-function keptBytes(keys: readonly KeyState[]): number {
-  const buffers = new Set(keys.map(({ value }) => (value as Uint8Array).buffer))
+function keptBytes(keys: Iterable<KeyState>): number {
+  const buffers = new Set(
+    [...keys].flatMap(({ value }) => (value instanceof Uint8Array ? [value.buffer] : [])),
+  )
   return [...buffers].reduce((sum, { byteLength }) => sum + byteLength, 0)
 }
 
-describe('values that share memory', () => {
+function cachedNames(keys: Iterable<KeyState>): string[] {
+  return [...keys].filter(({ value }) => value !== undefined).map(({ key }) => key)
+}
+
+describe('ValueCache', () => {
   test('I9: few that stay keep no more than their own size beyond the bound', () => {
     const { keys, write } = given()
     for (let round = 0; round < 200; round++) {
       write(`stays ${round}`, 100, round)
       for (let i = 0; i < 100; i++) write('hot', 100, i)
     }
-    expect(keptBytes(keys)).toBeLessThan(200 * 100 + KEPT_BYTES_MAX + 2 * 8192)
-    keys.slice(0, -1).forEach(({ key, value }) => {
+    expect(keptBytes(keys.values())).toBeLessThan(200 * 100 + DEAD_BYTES_MAX + 2 * 8192)
+    for (const { key, value } of keys.values()) {
       const round = Number(key.slice('stays '.length))
       if (key !== 'hot') expect(value).toEqual(new Uint8Array(100).fill(round))
-    })
+    }
   })
 
-  test('I9: many tiny ones are not remembered without bound either', () => {
-    const { keys, write } = given()
-    for (let i = 0; i < 9000; i++) write(`k${i}`, 1, i % 256)
-    // All of them together take two pieces, far less than may be kept.
-    const own = keys.filter(({ value }) => (value as Uint8Array).buffer.byteLength === 1)
-    expect(own.length).toBeGreaterThan(4000)
-    for (const { key, value } of keys) expect(value).toEqual(new Uint8Array([Number(key.slice(1)) % 256]))
+  test('I9: what is written over is not remembered, tiny values no more than others', () => {
+    const { cache, keys, write } = given()
+    for (let i = 0; i < 9000; i++) {
+      write(`k${i}`, 1, i % 256)
+      for (let again = 0; again < 20; again++) write('hot', 1, again)
+    }
+    // 200,000 values were written in all. Whatever is known of one takes more than this.
+    expect(cache.bytes).toBeLessThan(9000 * 200 + 2 * DEAD_BYTES_MAX)
+    for (const { key, value } of keys.values()) {
+      if (key !== 'hot') expect(value).toEqual(new Uint8Array([Number(key.slice(1)) % 256]))
+    }
+  })
+
+  test('a key that is written again and again keeps its last value only', () => {
+    const { cache, key, write } = given()
+    for (let i = 0; i < 10_000; i++) write('hot', 100, i % 256)
+    expect(key('hot').value).toEqual(new Uint8Array(100).fill(9999 % 256))
+    expect(cache.bytes).toBeLessThan(20_000)
   })
 
   test('what has memory of its own, is a text or is gone is left alone', () => {
-    const { write } = given()
-    const large = write('large', 5000)
-    const { value } = large
-    const gone = write('gone')
-    gone.held.value = undefined
-    const text = write('text')
-    text.held.value = 'text'
+    const { cache, key, write } = given()
+    const { value } = write('large', 5000)
+    cache.drop(write('gone'))
+    cache.set(write('text'), 'text')
     for (let i = 0; i < 2000; i++) write('hot')
-    expect([large.value, gone.value, text.value]).toEqual([value, undefined, 'text'])
-    expect(large.value).toBe(value)
+    expect(key('large').value).toBe(value)
+    expect([key('gone').value, key('text').value]).toEqual([undefined, 'text'])
+  })
+
+  test('a small one with memory of its own is copied to where others lie', () => {
+    const { cache, key, write } = given()
+    write('a')
+    cache.set(key('a'), new Uint8Array([1, 2, 3]))
+    const { value } = key('a')
+    expect(value).toEqual(new Uint8Array([1, 2, 3]))
+    expect((value as Uint8Array).buffer.byteLength).toBeGreaterThan(3)
+  })
+
+  test('beyond the bound the oldest go, but for those that were used since', () => {
+    const { cache, key, keys, write } = given({ bytesMax: 100_000 })
+    for (let i = 0; i < 1000; i++) {
+      write(`k${i}`, 100, i % 256)
+      if (i === 300) key('k5').isValueUsed = true
+      cache.trim()
+      expect(cache.bytes).toBeLessThanOrEqual(100_000)
+    }
+    const cached = cachedNames(keys.values())
+    expect(cached.length).toBeGreaterThan(300)
+    expect(cached).not.toContain('k4')
+    expect(cached.slice(-300)).toEqual(Array.from({ length: 300 }, (_, i) => `k${700 + i}`))
+    for (const name of cached) {
+      expect(key(name).value).toEqual(new Uint8Array(100).fill(Number(name.slice(1)) % 256))
+    }
+  })
+
+  test('what is used all the time stays, however many others come and go', () => {
+    const { cache, key, write } = given({ bytesMax: 100_000 })
+    const { value } = write('k', 100, 7)
+    write('large', 5000, 8)
+    for (let i = 0; i < 5000; i++) {
+      write(`other ${i}`)
+      key('k').isValueUsed = true
+      key('large').isValueUsed = true
+      cache.trim()
+    }
+    expect(key('k').value).toEqual(value)
+    expect(key('large').value).toEqual(new Uint8Array(5000).fill(8))
+  })
+
+  test('I9: whatever happens, values are the ones last written, and what is counted covers what is kept', () => {
+    const step = fc.record({
+      do: fc.constantFrom('write', 'write', 'write', 'text', 'drop', 'use', 'trim'),
+      key: fc.integer({ min: 0, max: 20 }),
+      size: fc.constantFrom(0, 1, 100, 1000, 1024, 1025, 3000),
+      fill: fc.integer({ min: 0, max: 255 }),
+    })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+        const { cache, keys, write } = given({ bytesMax: 20_000, deadBytesMax: 2000 })
+        const written = new Map<string, string | Uint8Array>()
+        for (const { do: what, key: index, size, fill } of steps) {
+          const name = `k${index}`
+          const key = keys.get(name)
+          if (what === 'write') {
+            write(name, size, fill)
+            written.set(name, new Uint8Array(size).fill(fill))
+          } else if (what === 'text' && key !== undefined) {
+            cache.set(key, 'a text')
+            written.set(name, 'a text')
+          } else if (what === 'drop' && key !== undefined) {
+            cache.drop(key)
+            expect(key.value).toBeUndefined()
+          } else if (what === 'use' && key !== undefined) {
+            key.isValueUsed = true
+          } else if (what === 'trim') {
+            // What was just used gets one more chance.
+            cache.trim()
+            cache.trim()
+            expect(cache.bytes).toBeLessThanOrEqual(20_000)
+          }
+          for (const [other, { value }] of keys) {
+            if (value !== undefined) expect(value).toEqual(written.get(other))
+          }
+          expect(cache.bytes).toBeGreaterThanOrEqual(keptBytes(keys.values()))
+        }
+        for (const key of keys.values()) cache.drop(key)
+        expect(cache.bytes).toBe(0)
+      }),
+    )
   })
 })
