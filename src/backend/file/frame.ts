@@ -168,6 +168,10 @@ export function writeU64(bytes: Buffer, value: number, offset: number): void {
 
 /** Null if it is not a safe integer. */
 export function readU64(bytes: Buffer, offset: number): number | null {
-  const value = bytes.readUInt32LE(offset + 4) * 2 ** 32 + bytes.readUInt32LE(offset)
+  const high = bytes.readUInt32LE(offset + 4)
+  // The engine keeps the sum as a number with a fraction, however small it is, and so all that is counted on from it: each
+  // revision and position would take 16 bytes more wherever it is kept.
+  if (high === 0) return bytes.readUInt32LE(offset)
+  const value = high * 2 ** 32 + bytes.readUInt32LE(offset)
   return Number.isSafeInteger(value) ? value : null
 }
