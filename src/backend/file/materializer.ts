@@ -147,9 +147,7 @@ export class Materializer {
     const total = backlog.count
     const step = (): void => onProgress?.(++done, total)
     for (const namespace of backlog) {
-      const revisions = [...namespace.entries.values()].map(({ key, revision }) => [key, revision] as const)
-      if (namespace.change !== null) revisions.push([NAMESPACE_ITSELF, namespace.change.revision])
-      waits.push(this.#waiters.waitForAll(namespace.name, revisions, step))
+      waits.push(this.#waiters.waitForAll(namespace.name, revisionsOf(namespace), step))
     }
     this.kick()
     const results = await Promise.allSettled(waits)
@@ -295,6 +293,11 @@ export class Materializer {
       this.#waiters.failed(namespace.name, key ?? NAMESPACE_ITSELF, error)
     }
   }
+}
+
+function* revisionsOf({ entries, change }: NamespaceBacklog): Iterable<readonly [string, number]> {
+  for (const { key, revision } of entries.values()) yield [key, revision]
+  if (change !== null) yield [NAMESPACE_ITSELF, change.revision]
 }
 
 /** The removal of the namespace that the tree does not show yet. */
