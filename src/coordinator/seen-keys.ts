@@ -20,18 +20,21 @@ export class SeenKeys {
   #leaving: SeenKey[] = []
   /** What was seen later is not leaving any more. */
   #foundOutAt = 0
+  /** The one that was asked for last: what comes of a write is mostly noted before the session asks for the next one. */
+  #asked: SeenKey | undefined
 
   constructor(max: number) {
     this.#max = max
   }
 
   get(key: string): number | null | undefined {
-    return this.#keys.get(key)?.revision
+    this.#asked = this.#keys.get(key)
+    return this.#asked?.revision
   }
 
   set(key: string, revision: number | null): void {
     const seenAt = ++this.#lastSeenAt
-    const known = this.#keys.get(key)
+    const known = this.#asked?.key === key ? this.#asked : this.#keys.get(key)
     if (known !== undefined) {
       known.revision = revision
       known.seenAt = seenAt
@@ -50,6 +53,7 @@ export class SeenKeys {
         this.#foundOutAt = this.#lastSeenAt
       } else if (next.seenAt <= this.#foundOutAt) {
         this.#keys.delete(next.key)
+        if (this.#asked === next) this.#asked = undefined
         return
       }
     }
