@@ -6,11 +6,10 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Batches } from './batches.js'
-import type { Contestant } from './contestant.js'
+import type { Contestant, Opened } from './contestant.js'
 import { pack, unpack, type Packed } from './packed.js'
 import { Threads } from './threads.js'
 
-const THREADS = 2
 /** The most of one batch. */
 const WRITES = 128
 const READS = 64
@@ -18,6 +17,10 @@ const READS = 64
 export interface BareKey {
   readonly folder: string
   readonly key: string
+}
+
+interface WrittenKey extends BareKey {
+  readonly value: Uint8Array
 }
 
 export type BareJob =
@@ -30,26 +33,38 @@ export const bareFiles: Contestant = {
   name: 'bare files',
   about:
     'a bare program that creates, syncs and renames the same two files a key, in batches of at most 128 in two threads, and reads both in batches of at most 64',
-  open: async (folder, { namespaces }) => {
-    const folderOf = (namespace: number): string => join(folder, `n${namespace}`)
-    for (let i = 0; i < namespaces; i++) await mkdir(join(folderOf(i), METADATA_FOLDER), { recursive: true })
-    const threads = new Threads(new URL('bare-files-thread.js', import.meta.url), THREADS)
-    const run = (job: BareJob, transferred: readonly ArrayBuffer[] = []): Promise<unknown> =>
-      threads.run(job, transferred)
-    const writes = new Batches<BareKey & { value: Uint8Array }, void>(WRITES, THREADS, async (files) => {
-      const keys = files.map(({ folder, key }) => ({ folder, key }))
-      const values = pack(files.map(({ value }) => value))
-      await run({ kind: 'write', keys, values }, [values.bytes.buffer])
-      return []
-    })
-    const reads = new Batches<BareKey, Uint8Array | null>(READS, THREADS, async (keys) =>
-      unpack((await run({ kind: 'read', keys })) as Packed),
-    )
-    return {
-      write: (_, namespace, key, value) => writes.add({ folder: folderOf(namespace), key, value }),
-      read: (namespace, key) => reads.add({ folder: folderOf(namespace), key }),
-      drain: async () => {},
-      close: () => threads.close(),
-    }
-  },
+  open: (folder, { namespaces }) => open(folder, namespaces, 2),
+}
+
+export const bareFilesInOneThread: Contestant = {
+  name: 'bare files, one thread',
+  about:
+    'the same in one thread, as this library reads: two batches are under way, so that it always has one to read',
+  open: (folder, { namespaces }) => open(folder, namespaces, 1),
+}
+
+const BATCHES_UNDER_WAY = 2
+
+async function open(folder: string, namespaces: number, threadCount: number): Promise<Opened> {
+  const folderOf = (namespace: number): string => join(folder, `n${namespace}`)
+  for (let i = 0; i < namespaces; i++) await mkdir(join(folderOf(i), METADATA_FOLDER), { recursive: true })
+  const threads = new Threads(new URL('bare-files-thread.js', import.meta.url), threadCount)
+  const run = (job: BareJob, transferred: readonly ArrayBuffer[] = []): Promise<unknown> =>
+    threads.run(job, transferred)
+  const writeTogether = async (files: readonly WrittenKey[]): Promise<void[]> => {
+    const keys = files.map(({ folder, key }) => ({ folder, key }))
+    const values = pack(files.map(({ value }) => value))
+    await run({ kind: 'write', keys, values }, [values.bytes.buffer])
+    return []
+  }
+  const writes = new Batches<WrittenKey, void>(WRITES, BATCHES_UNDER_WAY, writeTogether)
+  const reads = new Batches<BareKey, Uint8Array | null>(READS, BATCHES_UNDER_WAY, async (keys) =>
+    unpack((await run({ kind: 'read', keys })) as Packed),
+  )
+  return {
+    write: (_, namespace, key, value) => writes.add({ folder: folderOf(namespace), key, value }),
+    read: (namespace, key) => reads.add({ folder: folderOf(namespace), key }),
+    drain: async () => {},
+    close: () => threads.close(),
+  }
 }

@@ -1,5 +1,5 @@
 import { agentState } from './agent-state.js'
-import { bareFiles } from './bare-files.js'
+import { bareFiles, bareFilesInOneThread } from './bare-files.js'
 import type { Contestant } from './contestant.js'
 import { floor, floorInPlace } from './floor.js'
 import { keyv } from './keyv.js'
@@ -15,6 +15,7 @@ export const CONTESTANTS: readonly Contestant[] = [
   floor,
   floorInPlace,
   bareFiles,
+  bareFilesInOneThread,
   lmdb,
   lmdbBatched,
   sqliteBatched,

@@ -10,7 +10,8 @@ import { markdownTable } from './tables.js'
 const FLOORS: readonly string[] = CONTESTANTS.map(({ name }) => name).filter((name) =>
   name.startsWith('floor'),
 )
-const NO_RIVALS: readonly string[] = ['agent-state', ...FLOORS, 'bare files', 'origin']
+const BARE_FILES: readonly string[] = ['bare files', 'bare files, one thread']
+const NO_RIVALS: readonly string[] = ['agent-state', ...FLOORS, ...BARE_FILES, 'origin']
 
 /** The fastest cell of a contestant, of all rivals (`rival`) or of all floors (`floor`), if it was run. */
 type Find = (scenario: string, contestant: string, where: Parameters, measure?: string) => CellResult | null
@@ -134,8 +135,15 @@ function otherGoals(find: Find): Goal[] {
       'reads from the files, checksum verified',
       find,
       ['reads', 'agent-state', { kind: 'cold' }],
-      ['reads', 'bare files', { kind: 'cold' }],
+      ['reads', 'bare files, one thread', { kind: 'cold' }],
       0.7,
+    ),
+    ratio(
+      '4 threads of 64 callers against the same callers in the store’s thread',
+      find,
+      ['threads', 'agent-state', { threads: 4, where: 'in threads' }],
+      ['threads', 'agent-state', { threads: 4, where: 'in the store’s thread' }],
+      0.5,
     ),
     bound(
       'open of 100,000 keys, ms',
