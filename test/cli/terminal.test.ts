@@ -79,21 +79,23 @@ describe.runIf(HAS_SCRIPT)('on a terminal', () => {
   })
 
   test('findings are not written into the bar, and nothing of it is left', async () => {
+    // Enough to take far longer than the first bar waits.
+    const count = 1000
     const root = await closedRoot(async (store) => {
       const session = await store.init('n')
-      await session.batch(Array.from({ length: 20 }, (_, key) => ({ write: `k${key}`, value: 'v' })))
+      await session.batch(Array.from({ length: count }, (_, key) => ({ write: `k${key}`, value: 'v' })))
     })
-    for (let key = 0; key < 20; key++) writeFileSync(join(root, `n/k${key}`), 'by hand')
+    for (let key = 0; key < count; key++) writeFileSync(join(root, `n/k${key}`), 'by hand')
     const verified = await endOf(onTerminal(['verify', '--root', root]))
     expect(verified.status, verified.output).toBe(0)
     expect(verified.output).toMatch(BAR)
     const screen = screenOf(verified.output.replaceAll(COLOURS, ''))
     expect(screen.filter((line) => !/^changed +n\/k\d+: /.test(line))).toEqual([
-      'checked 20 keys in 1 namespace, 140 bytes',
+      'checked 1,000 keys in 1 namespace, 6.8 KiB',
       'no damage found',
       '',
     ])
-    expect(screen).toHaveLength(23)
+    expect(screen).toHaveLength(count + 3)
   })
 
   test('an error leaves nothing of the progress, and lines are wrapped as before', async () => {

@@ -20,7 +20,7 @@ export const threads: Scenario = {
     '64 callers in each of 1, 2, 4, 8 threads that are connected to the store, against the same number of callers in the store’s own thread; a hot set of 100 keys, 256 B, 8 namespaces',
   durability: DURABLE,
   // With more threads than processors, one run says little.
-  repetitions: (usual) => 2 * usual,
+  repetitions: (usual) => 2 * usual - 1,
   extraSeconds: (_, { seconds, warmUpSeconds }) => 0.5 + 3 * seconds + 3 * warmUpSeconds,
   cells: ({ profile }) =>
     combinations({
