@@ -4,7 +4,7 @@
  * The store-wide bound on bytes is kept by `Admission`, which all mailboxes share (I9).
  */
 import type { NamespaceState } from './namespace-state.js'
-import { Queue } from './queue.js'
+import { Queue } from '../queue.js'
 import type { Request } from './request.js'
 
 const PURGE_AT = 4

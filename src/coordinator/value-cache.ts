@@ -34,6 +34,8 @@ export class ValuePiece extends Cacheable {
 }
 
 const DEAD_BYTES_MAX = 4 * 1024 * 1024
+/** Tiny values of one piece of memory are counted as if it were several: all of a piece is copied at once. */
+const HOLDERS_MAX = 256
 const KEPT_PER_LIVE = 1.5
 /** What the engine takes, roughly: for a piece, for a value that lies in one, and for one with memory of its own. */
 const PIECE_BYTES = 400
@@ -55,10 +57,7 @@ export class ValueCache {
 
   constructor(bytesMax: number, deadBytesMax = DEAD_BYTES_MAX) {
     this.#deadBytesMax = deadBytesMax
-    this.#pieces = new BoundedCache(bytesMax, (piece) => {
-      this.#empty(piece, (holder) => holder.isValueUsed)
-      return true
-    })
+    this.#pieces = new BoundedCache(bytesMax, (piece) => this.#release(piece))
   }
 
   get bytes(): number {
@@ -102,6 +101,7 @@ export class ValueCache {
     if (!isShared(value)) return new ValuePiece(null)
     const { buffer } = value
     if (this.#last?.buffer !== buffer) this.#last = this.#byBuffer.get(buffer) ?? this.#begin(buffer)
+    if (this.#last.holders.length === HOLDERS_MAX) this.#last = this.#begin(buffer)
     return this.#last
   }
 
@@ -110,6 +110,17 @@ export class ValueCache {
     this.#byBuffer.set(buffer, piece)
     this.#pieces.set(piece, buffer.byteLength + PIECE_BYTES)
     return piece
+  }
+
+  /** False: most of it is in use, and gets another chance; copying it would free nothing. */
+  #release(piece: ValuePiece): boolean {
+    const used = piece.holders.filter((holder) => holder?.isValueUsed === true) as ValueHolder[]
+    if (used.length * 2 > piece.holders.length) {
+      for (const holder of used) holder.isValueUsed = false
+      return false
+    }
+    this.#empty(piece, (holder) => holder.isValueUsed)
+    return true
   }
 
   #remove(piece: ValuePiece, index: number, value: CachedValue): void {
@@ -149,7 +160,8 @@ export class ValueCache {
   /** Nothing is added to it any more. */
   #leave(piece: ValuePiece): void {
     if (this.#last === piece) this.#last = null
-    if (piece.buffer !== null) this.#byBuffer.delete(piece.buffer)
+    if (piece.buffer !== null && this.#byBuffer.get(piece.buffer) === piece)
+      this.#byBuffer.delete(piece.buffer)
   }
 }
 

@@ -7,6 +7,7 @@
  * - The answer to `send` says no more than that the other side has taken the batch; it stays out when the port closes.
  *   It travels with the next batch of its own direction, as a list of messages in one, and waits for that a little: waking a
  *   thread costs as much as the batch.
+ * - What may come in one message is bounded, as what it sends is: the other ports of this thread wait meanwhile (I9).
  * - Nothing in here keeps a thread alive for longer than two turns of its event loop unless `ref` was called.
  */
 import type { MessagePort } from 'node:worker_threads'
@@ -40,6 +41,9 @@ export interface ChannelEvents {
 type Listener = (event: { readonly data: unknown }) => void
 type Method = (batch: Batch) => Promise<void>
 type Remote = Method & { [releaseProxy](): void }
+
+/** Answers that wait for the next message, which is one more in their list. */
+const HELD_MAX = 100
 
 /** So many refused messages, and the port is closed. */
 const REFUSALS_MAX = 1000
@@ -127,6 +131,7 @@ export class Channel {
 
   #hold(answer: unknown): void {
     this.#held.push(answer)
+    if (this.#held.length === HELD_MAX) return this.#sayHeld()
     if (this.#isTimed) return
     this.#isTimed = true
     const late = (): void => {
@@ -154,8 +159,9 @@ export class Channel {
   }
 
   #received(data: unknown): void {
-    if (Array.isArray(data)) this.#takeFrom(data, 0)
-    else this.#take(data)
+    if (!Array.isArray(data)) this.#take(data)
+    else if (data.length <= HELD_MAX + 1) this.#takeFrom(data, 0)
+    else this.#lost()
   }
 
   /** As if each had come alone: what waited for an answer goes on before the next message is taken. */

@@ -1,6 +1,6 @@
 /**
- * ClientNamespaces owns the numbers by which calls refer to namespaces, so that each name travels once. When all numbers are
- * taken, the one that was given first is given anew.
+ * ClientNamespaces owns the numbers by which the frequent calls refer to namespaces, so that names travel once. When all
+ * numbers are taken, the one that was given first is given anew.
  */
 import type { BatchWriter } from './batch-writer.js'
 import { CALL, NAMESPACE_SLOTS } from './wire.js'

@@ -4,7 +4,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { orAborted } from '../abort.js'
-import { Queue } from '../coordinator/queue.js'
+import { Queue } from '../queue.js'
 
 /** The update in whose function the code at hand runs, as its host knows it. */
 export interface RunningUpdate {

@@ -119,7 +119,7 @@ export class HostCalls {
     const id = this.#id(reader)
     const namespace = this.#names.take(reader)
     const slot = reader.integer(0, TERMS_SLOTS - 1)
-    this.#begun(id, namespace, slot, true, readWrite(reader, this.#context.coordinator))
+    this.#submit(id, namespace, slot, true, readWrite(reader, this.#context.coordinator))
   }
 
   #change(reader: BatchReader): void {
@@ -129,10 +129,10 @@ export class HostCalls {
     const slot = reader.integer(0, TERMS_SLOTS - 1)
     const single = reader.flag()
     const count = reader.integer(1, single ? 1 : coordinator.limits.queueOperationsMax)
-    this.#begun(id, namespace, slot, single, readOperations(reader, count, coordinator))
+    this.#submit(id, namespace, slot, single, readOperations(reader, count, coordinator))
   }
 
-  #begun(
+  #submit(
     id: number,
     namespace: string,
     slot: number,

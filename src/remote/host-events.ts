@@ -4,7 +4,7 @@
  * told in the place where it is missing (I9). Nobody else notices.
  */
 import type { EventMap } from '../api.js'
-import { Queue } from '../coordinator/queue.js'
+import { Queue } from '../queue.js'
 import { EVENT_TYPES, type EventBus, type EventType } from '../event-bus.js'
 import { allowsNamespace, type Bounds } from './bounds.js'
 import type { Outbox } from './outbox.js'

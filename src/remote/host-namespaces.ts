@@ -8,8 +8,6 @@ import { MalformedBatch, type BatchReader } from './batch-reader.js'
 import { checkNamespace, type Bounds } from './bounds.js'
 import { NAMESPACE_SLOTS } from './wire.js'
 
-const KNOWN_MAX = 1000
-
 export class HostNamespaces {
   readonly #bounds: Bounds
   readonly #names: (string | undefined)[] = []
@@ -37,7 +35,7 @@ export class HostNamespaces {
     if (this.#known.has(namespace)) return
     validateNamespace(namespace)
     checkNamespace(this.#bounds, namespace)
-    if (this.#known.size >= KNOWN_MAX) this.#known.clear()
+    if (this.#known.size >= NAMESPACE_SLOTS) this.#known.clear()
     this.#known.add(namespace)
   }
 }

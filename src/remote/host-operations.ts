@@ -11,8 +11,8 @@ import { trimWhiteSpace } from '../utf8.js'
 import type { BatchReader } from './batch-reader.js'
 import { LARGE_BYTES } from './wire.js'
 
-/** The values of a message with no more bytes than this stay where they came. */
-const SHARED_BYTES_MAX = 16 * 1024
+/** The values of a message with no more bytes than this stay where they came: each of them keeps all of that. */
+const KEPT_MESSAGE_BYTES_MAX = 16 * 1024
 
 export interface ReadOperations {
   readonly operations: readonly RequestedOperation[]
@@ -85,10 +85,10 @@ export function checkKey(key: string, keyBytesMax: number): void {
   throw stateError('INVALID_KEY', `agent_state: key ${quoteText(key)} is not in normal form`, { key })
 }
 
-/** Small values lie in one buffer with all others of a message, which one of them must not keep alive. */
+/** Small values lie in one buffer with all others of a message; of a large one, one of them must not keep all alive. */
 function takeOver(reader: BatchReader, size: number, slab: ByteSlab): Uint8Array {
   const value = reader.value(size)
-  return size < LARGE_BYTES && value.buffer.byteLength > SHARED_BYTES_MAX ? slab.copy(value) : value
+  return size < LARGE_BYTES && value.buffer.byteLength > KEPT_MESSAGE_BYTES_MAX ? slab.copy(value) : value
 }
 
 function problemOfSize(bytes: number, { queueBytesMax: max }: Limits): ReadOperations['problem'] {

@@ -6,7 +6,7 @@
  */
 import type { Page } from '../api.js'
 import type { Coordinator } from '../coordinator/coordinator.js'
-import { Queue } from '../coordinator/queue.js'
+import { Queue } from '../queue.js'
 import type { FoundEntry } from '../store-host.js'
 import type { BatchReader } from './batch-reader.js'
 

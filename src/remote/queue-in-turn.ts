@@ -2,7 +2,7 @@
  * QueueInTurn owns what waits for the same thing on behalf of several: each has a line of its own, first in, first out, and
  * the lines take turns (I3). A long line holds up nobody but itself.
  */
-import { Queue } from '../coordinator/queue.js'
+import { Queue } from '../queue.js'
 
 interface Line<T> {
   readonly of: string | undefined

@@ -32,6 +32,7 @@ describe('SeenKeys', () => {
           model = model.slice(-max)
           if (asked !== null) expect(seen.get(asked)).toBe(new Map(model).get(asked))
         }
+        for (const asked of 'abcdef') expect(seen.get(asked)).toBe(new Map(model).get(asked))
       }),
     )
   })

@@ -105,6 +105,20 @@ describe('ValueCache', () => {
     }
   })
 
+  test('where all were used nothing is copied: each gets another chance, and then the oldest go', () => {
+    const { cache, key, keys, write } = given({ bytesMax: 100_000 })
+    for (let i = 0; cache.bytes <= 100_000; i++) write(`k${i}`)
+    const last = keys.size - 1
+    const kept = key(`k${last}`).value
+    for (const each of keys.values()) each.isValueUsed = true
+    cache.trim()
+    expect(cache.bytes).toBeLessThanOrEqual(100_000)
+    expect(key(`k${last}`).value).toBe(kept)
+    const cached = cachedNames(keys.values())
+    expect(cached).toEqual([...keys.keys()].slice(-cached.length))
+    expect(cached.length).toBeGreaterThan(keys.size / 2)
+  })
+
   test('what is used all the time stays, however many others come and go', () => {
     const { cache, key, write } = given({ bytesMax: 100_000 })
     const { value } = write('k', 100, 7)

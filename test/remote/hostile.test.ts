@@ -129,6 +129,45 @@ describe('a hostile message on a raw port', () => {
     port2.close()
   })
 
+  test('that is a list is taken message by message, and holes and lists in it are passed over', async () => {
+    const host = await hosted()
+    const raw = new RawPort(host.store.createPort())
+    const hello = (id: number): object => ({
+      ...{ id: `hello ${id}`, type: 'APPLY', path: ['calls'] },
+      argumentList: [{ type: 'RAW', value: [[CALL.HELLO, id], null, [], []] }],
+    })
+    const holes: unknown[] = []
+    holes[3] = hello(2)
+    raw.say([])
+    raw.say([hello(1), [hello(99)], { id: 'x', type: 'RAW' }])
+    raw.say(holes)
+    raw.say(hello(3))
+    const answers: unknown[] = []
+    while (answers.length < 6) answers.push(...(await raw.delivery()).list)
+    expect(answers).toEqual([ANSWER.DONE, 1, ANSWER.DONE, 2, ANSWER.DONE, 3])
+  })
+
+  test('I9: that is a longer list than the library makes closes the port at once', async () => {
+    const host = await hosted()
+    const stillWorks = await bystander(host)
+    const raw = new RawPort(host.store.createPort())
+    const empty = {
+      id: 'x',
+      type: 'APPLY',
+      path: ['calls'],
+      argumentList: [{ type: 'RAW', value: [[], null, [], []] }],
+    }
+    raw.say(Array.from({ length: 1_000_000 }, () => empty))
+    await raw.closed
+    expect(raw.messages).toEqual([])
+    const sparse: unknown[] = []
+    sparse[2 ** 32 - 2] = empty
+    const other = new RawPort(host.store.createPort())
+    other.say(sparse)
+    await other.closed
+    await stillWorks()
+  })
+
   test('that is huge gets an error and harms nothing', async () => {
     const host = await hosted()
     const stillWorks = await bystander(host)

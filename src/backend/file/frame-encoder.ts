@@ -83,7 +83,7 @@ export class FrameEncoder {
   add(plan: Plan, firstRevision: number): void {
     let recordCount = 0
     for (const unit of plan.units) recordCount += unit.kind === 'change' ? unit.changes.length : 1
-    this.#group(plan.namespace, recordCount, () => {
+    this.#group(plan.namespace, firstRevision, recordCount, () => {
       for (let index = 0; index < plan.units.length; index++) {
         this.#unit(plan.units[index] as Unit, firstRevision + index, plan.atMs)
       }
@@ -93,7 +93,7 @@ export class FrameEncoder {
   /** Appends one record. If it throws, nothing was appended. */
   addRecord(record: CarriedRecord): void {
     const { body, revision, atMs } = record
-    this.#group(record.namespace, 1, () => {
+    this.#group(record.namespace, revision, 1, () => {
       if (body.kind === 'write') this.#write({ ...body, size: body.value.length }, revision, atMs)
       else if (body.kind === 'superseded') this.#superseded(body.key, body.contents, revision, atMs)
       else this.#plain(RECORD_KINDS[body.kind], body.kind === 'delete' ? body.key : '', revision, atMs)
@@ -113,8 +113,9 @@ export class FrameEncoder {
     return { bytes, crc }
   }
 
-  #group(namespace: string, recordCount: number, records: () => void): void {
+  #group(namespace: string, revision: number, recordCount: number, records: () => void): void {
     if (recordCount === 0) return
+    if (!Number.isSafeInteger(revision) || revision < 0) throw new RangeError(`${revision} is no revision.`)
     const start = this.#end
     const valueCount = this.valueOffsets.length
     try {

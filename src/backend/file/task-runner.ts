@@ -3,6 +3,7 @@
  * syncs of a large materialization. A task changes nothing when it is done twice, so a task whose worker died is done again
  * by another worker; only after several deaths its failure is reported.
  */
+import type { ResourceLimits } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { TaskQueue } from 'piscina'
 import type { Task, TaskAnswers } from './tasks.js'
@@ -17,10 +18,10 @@ const ATTEMPTS = 3
 const READERS = 1
 const IDLE_MS = 30_000
 /**
- * What a task leaves behind is short-lived and little; by itself the engine would let tens of MiB of it gather in every
- * thread. It bounds nothing but how often that is cleared away: a task that needs more takes it elsewhere.
+ * What a writing task leaves behind is short-lived and little; by itself the engine would let tens of MiB of it gather in
+ * every thread. It bounds nothing but how often that is cleared away: a task that needs more takes it elsewhere.
  */
-const YOUNG_MIB = 6
+const WRITERS_MEMORY = { maxYoungGenerationSizeMb: 6 }
 const READING: ReadonlySet<Task['kind']> = new Set<Task['kind']>([
   'heads',
   'read',
@@ -35,7 +36,8 @@ export class WorkerPools implements TaskRunner {
 
   constructor(workers: number, workerUrl: URL | null) {
     const filename = (workerUrl ?? new URL('./worker-entry.cjs', import.meta.url)).href
-    this.#writers = new WorkerPool(filename, { minThreads: 1, maxThreads: workers })
+    const writing = { minThreads: 1, maxThreads: workers, resourceLimits: WRITERS_MEMORY }
+    this.#writers = new WorkerPool(filename, writing)
     this.#readers = new WorkerPool(filename, { minThreads: 0, maxThreads: READERS })
   }
 
@@ -55,6 +57,12 @@ export class WorkerPools implements TaskRunner {
   }
 }
 
+interface Threads {
+  readonly minThreads: number
+  readonly maxThreads: number
+  readonly resourceLimits?: ResourceLimits
+}
+
 /**
  * WorkerPool owns the threads of one kind, and the tasks that wait for one of them (I11). Threads may end at any time, and
  * where the process is out of descriptors or memory none can be made; whoever waits for a thread then is told so. A task
@@ -66,9 +74,8 @@ class WorkerPool {
   readonly #unanswered = new Set<(error: unknown) => void>()
   #lastError: unknown = new Error('its worker thread has ended')
 
-  constructor(filename: string, threads: { readonly minThreads: number; readonly maxThreads: number }) {
-    const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MIB }
-    const options = { filename, idleTimeout: IDLE_MS, concurrentTasksPerWorker: 1, resourceLimits }
+  constructor(filename: string, threads: Threads) {
+    const options = { filename, idleTimeout: IDLE_MS, concurrentTasksPerWorker: 1 }
     this.#piscina = new Piscina({ ...options, ...threads, taskQueue: this.#waiting })
     // A thread that ends without a task, while it starts say. Where nobody listens that ends the process.
     this.#piscina.on('error', (error: unknown) => {

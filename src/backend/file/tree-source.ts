@@ -112,15 +112,9 @@ export class TreeSource {
     } catch (error) {
       if (AgentStateError.is(error)) throw error
       const { root } = this.#context
-      const namespace = 'namespace' in task ? task.namespace : undefined
+      const { namespace, key } = subjectOf(task)
       const path = namespace === undefined ? root : namespaceDirectory(root, namespace)
-      throw readFailed(
-        namespace,
-        undefined,
-        path,
-        error,
-        error instanceof Error ? error.message : String(error),
-      )
+      throw readFailed(namespace, key, path, error, error instanceof Error ? error.message : String(error))
     }
   }
 
@@ -133,6 +127,13 @@ export class TreeSource {
     const removed = backlog.change !== null && backlog.change.change !== 'create'
     return removed ? null : undefined
   }
+}
+
+/** What a task is about, as far as it is about one thing. */
+function subjectOf(task: Extract<Task, { kind: ReadingKind }>): { namespace?: string; key?: string } {
+  if (task.kind === 'list-namespaces') return {}
+  if (task.kind !== 'read') return { namespace: task.namespace }
+  return task.entries.length === 1 ? task.entries[0]! : {}
 }
 
 function headOf(write: PendingWrite): Head {

@@ -132,7 +132,9 @@ export class TreeWaiters {
   }
 
   #forgetIfEmpty(namespace: string, { byKey, patient }: Waiters): void {
-    if (byKey.size === 0 && patient.size === 0) this.#namespaces.delete(namespace)
+    // Whoever was told may have begun to wait anew.
+    if (byKey.size > 0 || patient.size > 0 || this.#namespaces.get(namespace)?.byKey !== byKey) return
+    this.#namespaces.delete(namespace)
   }
 }
 

@@ -216,6 +216,13 @@ describe('FrameEncoder', () => {
     expect(encoder.valueSizes).toEqual([1, 1])
   })
 
+  test.each([-1, 1.5, NaN, 2 ** 53])('refuses %d, which is no revision', (revision) => {
+    const encoder = new FrameEncoder()
+    const plan = { namespace: 'n', units: [{ kind: 'create' as const }], atMs: 1, expected: new Map() }
+    expect(() => encoder.add(plan, revision)).toThrow(RangeError)
+    expect(encoder.recordCount).toBe(0)
+  })
+
   test('refuses a frame beyond what its header can say', () => {
     const encoder = new FrameEncoder()
     const change = { ...writeChange('k', ''), size: 2 ** 32 - 4096 } as Change

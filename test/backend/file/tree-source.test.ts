@@ -213,7 +213,10 @@ describe('reading', () => {
     const failing = failureOf(() => source.read('n', ['new']))
     await nextTurn()
     runner.next('read').fail(new Error('the worker died'))
-    expect(await failing).toMatchObject({ code: 'READ_FAILED', cause: new Error('the worker died') })
+    expect(await failing).toMatchObject({
+      ...{ code: 'READ_FAILED', namespace: 'n', key: 'new', path: '/base/n' },
+      cause: new Error('the worker died'),
+    })
     expect(segment.holders).toBe(1)
   })
 

@@ -87,6 +87,28 @@ describe('TreeWaiters', () => {
     expect([waiting.state, waiters.isEmpty]).toEqual([String(STUCK), true])
   })
 
+  test('who begins to wait while another one is told waits like any other', async () => {
+    const waiters = new TreeWaiters()
+    let second: Promise<void> | null = null
+    const revisions = [
+      ['a', 1],
+      ['stuck', 1],
+    ] as const
+    const first = follow(
+      waiters.waitForAll('n', revisions, () => {
+        waiters.namespaceFailed('n', STUCK)
+        second = waiters.wait('n', [['b', 2]])
+      }),
+    )
+    waiters.done('n', 'a', 1)
+    await nextTurn()
+    expect([first.state, waiters.has('n')]).toEqual([String(STUCK), true])
+    waiters.done('n', 'b', 2)
+    await second
+    expect(second).not.toBeNull()
+    expect(waiters.isEmpty).toBe(true)
+  })
+
   test('a namespace that was made or removed settles all older changes of it', async () => {
     const waiters = new TreeWaiters()
     const older = follow(waiters.wait('n', [['a', 4]]))

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Queue } from '../../src/coordinator/queue.js'
+import { Queue } from '../src/queue.js'
 
 type Step = { readonly do: 'push' | 'unshift'; readonly item: number } | { readonly do: 'shift' }
 
