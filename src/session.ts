@@ -49,7 +49,8 @@ import {
 import { toOperations } from './operations.js'
 import type { FoundEntry, KnownHead, SessionHost, UpdateStep } from './store-host.js'
 import { tracing } from './tracing.js'
-import { bytesOf, takeValue, textOf } from './value.js'
+import { decodeUtf8 } from './utf8.js'
+import { copyOf, takeValue } from './value.js'
 
 /** Entries that `entries()` reads ahead. */
 const READ_AHEAD = 16
@@ -97,7 +98,7 @@ export class SessionHandle implements Session {
 
   async readBytes(key: string, options?: Wait): Promise<Uint8Array | null> {
     const found = await this.#read(this.#key(key), options)
-    return found === null ? null : bytesOf(found.value)
+    return found === null ? null : copyOf(found.value)
   }
 
   readJson<S extends Schema>(key: string, schema: S, options?: Wait): Promise<SchemaOutput<S> | null>
@@ -325,7 +326,7 @@ export class SessionHandle implements Session {
   }
 
   #text(key: string, found: FoundEntry): string {
-    const text = textOf(found.value)
+    const text = decodeUtf8(found.value)
     if (text !== null) return text
     throw stateError('NOT_UTF8', `the value of key '${key}' is not UTF-8 text; readBytes() reads it`, {
       namespace: this.namespace,
@@ -344,7 +345,7 @@ function statOf(key: string, head: KnownHead): Stat {
 }
 
 function entryOf(key: string, { head, value }: FoundEntry): Entry {
-  return { ...statOf(key, head), value: bytesOf(value) }
+  return { ...statOf(key, head), value: copyOf(value) }
 }
 
 function isSchema(value: unknown): value is Schema {

@@ -24,7 +24,7 @@ export type KnownHead = Pick<Head, 'revision' | 'writer' | 'size' | 'updatedAtMs
 /** Head and value of one moment. */
 export interface FoundEntry {
   readonly head: KnownHead
-  readonly value: Value
+  readonly value: Uint8Array
 }
 
 /** A change that an update wants to make of what it read; undefined: none. */

@@ -1,10 +1,9 @@
 /** Values on their way in and out: nobody outside may change what is inside, and the other way round. */
 import { types } from 'node:util'
-import type { Value } from './api.js'
 import type { ByteSlab } from './byte-slab.js'
 import { stateError } from './errors.js'
 import { typeName } from './messages.js'
-import { decodeUtf8, isWellFormed, utf8Length } from './utf8.js'
+import { isWellFormed, utf8Length } from './utf8.js'
 
 export interface TakenValue {
   readonly value: Uint8Array
@@ -37,18 +36,8 @@ export function takeValue(value: unknown, key: string, bytesMax: number, slab: B
   throw new TypeError(`a value must be a string or a Uint8Array, not ${typeName(value)}`)
 }
 
-/** The bytes of a value, as a copy. */
-export function bytesOf(value: Value): Uint8Array {
-  return typeof value === 'string' ? new TextEncoder().encode(value) : copyOf(value)
-}
-
-/** The text of a value, or null if it is not UTF-8. */
-export function textOf(value: Value): string | null {
-  return typeof value === 'string' ? value : decodeUtf8(value)
-}
-
 /** Plain bytes in a buffer of their own. `slice` would leave it to a subclass what a copy is. */
-function copyOf(bytes: Uint8Array): Uint8Array {
+export function copyOf(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes)
 }
 

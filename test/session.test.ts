@@ -21,8 +21,9 @@ function utf8(text: string): Uint8Array {
 }
 
 function entry(value: string | Uint8Array, revision = 5): FoundEntry {
-  const size = value.length
-  return { head: { revision, writer: null, size, updatedAtMs: 1, external: false }, value }
+  const bytes = Buffer.from(value as string)
+  const head = { revision, writer: null, size: bytes.length, updatedAtMs: 1, external: false }
+  return { head, value: bytes }
 }
 
 /** A session over a host that is a test's. */

@@ -6,7 +6,7 @@
  * - What `commit` has not answered is never shown by `load`, `heads` or `read`.
  * - A backend with `supports.exclusive` is the only one that changes its state, so it never answers `stale`.
  */
-import type { Value, Writer } from '../api.js'
+import type { Writer } from '../api.js'
 import type { AgentStateError } from '../errors.js'
 import type { Limits } from '../limits.js'
 import type { BackendMetrics } from '../metrics.js'
@@ -54,8 +54,8 @@ export type Change =
   | {
       readonly kind: 'write'
       readonly key: string
-      /** A text is well-formed; bytes are not changed by anybody any more, and may lie in memory with others. */
-      readonly value: Value
+      /** Nobody changes these bytes any more. They may lie in memory with others. */
+      readonly value: Uint8Array
       readonly size: number
       /** The identity to store: the last named writer, after this change. */
       readonly writer: Writer | null

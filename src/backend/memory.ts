@@ -114,7 +114,7 @@ class MemoryBackend implements Backend {
       }
       const { key, size, writer, writerAtS, anonymous } = change
       const head = { revision, writer, writerAtS, anonymous, external: false, size, updatedAtMs: plan.atMs }
-      entries.set(key, { head, value: Uint8Array.from(Buffer.from(change.value)) })
+      entries.set(key, { head, value: new Uint8Array(change.value) })
     }
   }
 }

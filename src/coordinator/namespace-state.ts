@@ -11,7 +11,7 @@ import type { KeyView } from './conflict.js'
 import type { HistoryPlace } from './history.js'
 import { ownText } from '../utf8.js'
 import { Names } from './names.js'
-import type { CachedValue, ValueHolder, ValuePiece } from './value-cache.js'
+import type { ValueHolder, ValuePiece } from './value-cache.js'
 
 /** A key that was touched, also as the conflict rules see it. There may be many: all that is known of one is kept in one object. */
 export class KeyState extends Cacheable implements KeyView, ValueHolder {
@@ -23,7 +23,7 @@ export class KeyState extends Cacheable implements KeyView, ValueHolder {
   corruptMetadata: string | null = null
   /** Of a missing key: the revision of its deletion and who made it, as far as known. */
   deletedBy: Writer | null = null
-  value: CachedValue | undefined = undefined
+  value: Uint8Array | undefined = undefined
   isValueUsed = false
   valuePiece: ValuePiece | null = null
   valueIndex = 0

@@ -8,7 +8,7 @@ import { utf8Length } from '../utf8.js'
 import { BoundedCache } from './bounded-cache.js'
 import { Names } from './names.js'
 import { NamespaceState, type KeyState } from './namespace-state.js'
-import { ValueCache, type CachedValue } from './value-cache.js'
+import { ValueCache } from './value-cache.js'
 
 export class Namespaces {
   readonly #backend: Backend
@@ -99,7 +99,7 @@ export class Namespaces {
     this.setHead(key, head)
   }
 
-  setWritten(key: KeyState, head: Head, value: CachedValue): void {
+  setWritten(key: KeyState, head: Head, value: Uint8Array): void {
     const namespace = key.namespace
     if (key.head === null) namespace.names.add(key.key)
     if (key.foundRevision) this.#found.delete(key)
@@ -136,7 +136,7 @@ export class Namespaces {
     this.#changed(state, revision)
   }
 
-  setValue(key: KeyState, value: CachedValue): void {
+  setValue(key: KeyState, value: Uint8Array): void {
     this.#values.set(key, value)
   }
 

@@ -11,12 +11,11 @@ import type { AgentStateError } from '../errors.js'
 import type { Namespaces } from './namespaces.js'
 import type { KeyState, NamespaceState } from './namespace-state.js'
 import type { Publisher } from './publisher.js'
-import type { CachedValue } from './value-cache.js'
 
 /** Head and value of one moment. */
 export interface Found {
   readonly head: Head
-  readonly value: CachedValue
+  readonly value: Uint8Array
 }
 
 type KnownAnswer = Exclude<HeadAnswer, UnreadableHead>

@@ -3,13 +3,12 @@ import type { ConflictPolicy, ConflictRule, DeleteResult, Durability, WriteResul
 import { onAbort } from '../abort.js'
 import type { KeyState } from './namespace-state.js'
 import type { SeenKeys } from './seen-keys.js'
-import type { CachedValue } from './value-cache.js'
 
 export interface RequestedWrite {
   readonly kind: 'write'
   readonly key: string
-  /** Well-formed text, or bytes that nobody changes any more. */
-  readonly value: CachedValue
+  /** Nobody changes these bytes any more. */
+  readonly value: Uint8Array
   readonly size: number
   readonly ifRevision: number | null | undefined
   /** What the writer saw of the key when it asked; undefined: nothing. */

@@ -7,11 +7,9 @@
 import { ByteSlab, SHARING_BYTES_MAX } from '../byte-slab.js'
 import { BoundedCache, Cacheable } from './bounded-cache.js'
 
-export type CachedValue = string | Uint8Array
-
 /** Whose value it is. All but `isValueUsed` is changed by the cache only. */
 export interface ValueHolder {
-  value: CachedValue | undefined
+  value: Uint8Array | undefined
   /** Set by whoever uses the value. */
   isValueUsed: boolean
   /** Where the cache finds it. */
@@ -41,7 +39,6 @@ const KEPT_PER_LIVE = 1.5
 const PIECE_BYTES = 400
 const SHARING_VALUE_BYTES = 96
 const OWN_VALUE_BYTES = 500
-const OWN_TEXT_BYTES = 200
 /** What remains of a dead value until its piece goes. */
 const HOLDER_BYTES = 16
 
@@ -65,7 +62,7 @@ export class ValueCache {
   }
 
   /** In the place of the value that the holder has. */
-  set(holder: ValueHolder, value: CachedValue): void {
+  set(holder: ValueHolder, value: Uint8Array): void {
     const { value: before, valuePiece, valueIndex } = holder
     this.#add(holder, value)
     if (valuePiece !== null) this.#remove(valuePiece, valueIndex, before!)
@@ -84,8 +81,8 @@ export class ValueCache {
     this.#pieces.trim()
   }
 
-  #add(holder: ValueHolder, value: CachedValue): void {
-    const isSmall = typeof value !== 'string' && value.byteLength <= SHARING_BYTES_MAX
+  #add(holder: ValueHolder, value: Uint8Array): void {
+    const isSmall = value.byteLength <= SHARING_BYTES_MAX
     const kept = isSmall && !isShared(value) ? this.#slab.copy(value) : value
     const piece = this.#pieceFor(kept)
     holder.value = kept
@@ -97,7 +94,7 @@ export class ValueCache {
     this.#pieces.set(piece, piece.bytes + HOLDER_BYTES + bytesBeside(piece, kept))
   }
 
-  #pieceFor(value: CachedValue): ValuePiece {
+  #pieceFor(value: Uint8Array): ValuePiece {
     if (!isShared(value)) return new ValuePiece(null)
     const { buffer } = value
     if (this.#last?.buffer !== buffer) this.#last = this.#byBuffer.get(buffer) ?? this.#begin(buffer)
@@ -123,7 +120,7 @@ export class ValueCache {
     return true
   }
 
-  #remove(piece: ValuePiece, index: number, value: CachedValue): void {
+  #remove(piece: ValuePiece, index: number, value: Uint8Array): void {
     piece.holders[index] = null
     piece.liveCount--
     this.#liveBytes -= liveBytes(value)
@@ -166,17 +163,17 @@ export class ValueCache {
 }
 
 /** It lies in memory with others. */
-function isShared(value: CachedValue): value is Uint8Array {
-  return typeof value !== 'string' && value.byteLength !== value.buffer.byteLength
+function isShared(value: Uint8Array): boolean {
+  return value.byteLength !== value.buffer.byteLength
 }
 
 /** What a living value cannot do without. */
-function liveBytes(value: CachedValue): number {
+function liveBytes(value: Uint8Array): number {
   return HOLDER_BYTES + SHARING_VALUE_BYTES + value.length
 }
 
 /** What it takes besides the memory of its piece. */
-function bytesBeside({ buffer }: ValuePiece, value: CachedValue): number {
+function bytesBeside({ buffer }: ValuePiece, value: Uint8Array): number {
   if (buffer !== null) return SHARING_VALUE_BYTES
-  return value.length + (typeof value === 'string' ? OWN_TEXT_BYTES : OWN_VALUE_BYTES)
+  return value.length + OWN_VALUE_BYTES
 }

@@ -1,20 +1,14 @@
 /**
- * BatchWriter owns what is to be sent in the next message: values in a row, and bytes. Texts are encoded to UTF-8 here,
- * once, straight into the buffer that crosses.
+ * BatchWriter owns what is to be sent in the next message: values in a row, and bytes.
  */
 import type { MessagePort } from 'node:worker_threads'
-import type { Value, Writer } from '../api.js'
+import type { Writer } from '../api.js'
 import type { Batch } from './channel.js'
 import { LARGE_BYTES } from './wire.js'
 
-interface Packed {
-  readonly value: Value
-  readonly size: number
-}
-
 export class BatchWriter {
   #list: unknown[] = []
-  #packed: Packed[] = []
+  #packed: Uint8Array[] = []
   #packedBytes = 0
   #large: ArrayBuffer[] = []
   #ports: MessagePort[] = []
@@ -31,15 +25,15 @@ export class BatchWriter {
     this.#list.push(writer?.writerId, writer?.stageId, writer?.sessionId, writer?.workerId)
   }
 
-  /** The bytes of a value whose size is known. They must not change until the batch is taken. */
-  pushValue(value: Value, size: number): void {
-    if (size < LARGE_BYTES) {
-      this.#packed.push({ value, size })
-      this.#packedBytes += size
+  /** They must not change until the batch is taken. */
+  pushValue(value: Uint8Array): void {
+    if (value.byteLength < LARGE_BYTES) {
+      this.#packed.push(value)
+      this.#packedBytes += value.byteLength
       return
     }
-    const bytes = Buffer.allocUnsafeSlow(size)
-    put(value, bytes, 0)
+    const bytes = Buffer.allocUnsafeSlow(value.byteLength)
+    bytes.set(value)
     this.#large.push(bytes.buffer)
   }
 
@@ -62,15 +56,10 @@ export class BatchWriter {
     if (this.#packedBytes === 0) return null
     const bytes = Buffer.allocUnsafeSlow(this.#packedBytes)
     let offset = 0
-    for (const { value, size } of this.#packed) {
-      put(value, bytes, offset)
-      offset += size
+    for (const value of this.#packed) {
+      bytes.set(value, offset)
+      offset += value.byteLength
     }
     return bytes
   }
-}
-
-function put(value: Value, target: Buffer, at: number): void {
-  if (typeof value === 'string') target.write(value, at, 'utf8')
-  else target.set(value, at)
 }

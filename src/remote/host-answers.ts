@@ -4,7 +4,7 @@ import type { OperationResult, RequestedOperation } from '../coordinator/request
 import type { StoreMetrics } from '../metrics.js'
 import type { FoundEntry, KnownHead } from '../store-host.js'
 import { encodeError } from './encode-error.js'
-import { sizeOf, type ReadAnswers } from './host-reads.js'
+import type { ReadAnswers } from './host-reads.js'
 import type { WatchAnswers } from './host-watches.js'
 import type { InFlight } from './in-flight.js'
 import type { Outbox } from './outbox.js'
@@ -65,9 +65,9 @@ export class HostAnswers implements ReadAnswers, WatchAnswers {
       this.#say(ANSWER.MISSING, id)
       return
     }
-    const size = sizeOf(found)
+    const size = found.value.byteLength
     this.#head(ANSWER.FOUND, id, found.head, size)
-    this.#outbox.writer.pushValue(found.value, size)
+    this.#outbox.writer.pushValue(found.value)
     this.#outbox.load.answerBytes += size
   }
 

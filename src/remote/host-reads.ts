@@ -90,7 +90,7 @@ export class HostReads {
   #begin({ id, namespace, key }: ReadRequest, reserved: number): void {
     this.#bytes += reserved
     const found = (entry: FoundEntry | null): void => {
-      this.#bytes += (entry === null ? 0 : sizeOf(entry)) - reserved
+      this.#bytes += (entry === null ? 0 : entry.value.byteLength) - reserved
       this.#answers.found(id, entry)
     }
     const failed = (error: unknown): void => {
@@ -131,11 +131,6 @@ export class HostReads {
       this.#answers.failed(id, error)
     }
   }
-}
-
-/** Bytes of the value as it is at hand. */
-export function sizeOf({ head, value }: FoundEntry): number {
-  return typeof value === 'string' ? head.size : value.byteLength
 }
 
 export function readPage(reader: BatchReader, nameLengthMax: number): Page {

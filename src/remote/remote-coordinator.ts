@@ -86,7 +86,7 @@ export class RemoteCoordinator implements StoreHost {
       const [first] = operations
       if (single && first?.kind === 'write') {
         batch.push(CALL.WRITE, id, number, slot, first.key, first.size, first.ifRevision, first.seen)
-        batch.pushValue(first.value, first.size)
+        batch.pushValue(first.value)
       } else {
         batch.push(CALL.CHANGE, id, number, slot, single, operations.length)
         for (const operation of operations) this.#pushOperation(operation)
@@ -276,7 +276,7 @@ export class RemoteCoordinator implements StoreHost {
     const { key, ifRevision, seen } = operation
     const isWrite = operation.kind === 'write'
     batch.push(isWrite, key, isWrite ? operation.size : 0, ifRevision, seen)
-    if (isWrite) batch.pushValue(operation.value, operation.size)
+    if (isWrite) batch.pushValue(operation.value)
   }
 
   #ask<T>(signal: AbortSignal | undefined, kind: number, ...values: readonly unknown[]): Promise<T> {

@@ -250,7 +250,7 @@ describe('outcomes', () => {
     expect(followed.state).toBe('pending')
     await commit.proceed()
     await writing
-    expect(await coordinator.read('n', 'k', undefined)).toMatchObject({ value: 'new' })
+    expect(await coordinator.read('n', 'k', undefined)).toMatchObject({ value: Buffer.from('new') })
     expect(events.change).toMatchObject([{ key: 'k', kind: 'write' }])
   })
 
@@ -274,7 +274,7 @@ describe('outcomes', () => {
     const again = await backend.nextCommit()
     await again.proceed()
     expect(await second).toMatchObject([{ key: 'k' }])
-    expect(await coordinator.read('n', 'k', undefined)).toMatchObject({ value: 'second' })
+    expect(await coordinator.read('n', 'k', undefined)).toMatchObject({ value: Buffer.from('second') })
   })
 
   test('rejected with deletesOnly: deletions are tried without the writes, and depend on none of them', async () => {
@@ -367,7 +367,7 @@ describe('outcomes', () => {
       change('n', [writeOf('a', 'v')], undefined, { durability: 'tree' }),
     )
     expect(error.outcome).toBe('committed')
-    expect(await coordinator.read('n', 'a', undefined)).toMatchObject({ value: 'v' })
+    expect(await coordinator.read('n', 'a', undefined)).toMatchObject({ value: Buffer.from('v') })
   })
 })
 

@@ -80,8 +80,8 @@ export interface Coordinated {
 }
 
 export function writeOf(key: string, value = ''): RequestedOperation {
-  const size = Buffer.byteLength(value)
-  return { kind: 'write', key, value, size, ifRevision: undefined, seen: undefined }
+  const bytes = Buffer.from(value)
+  return { kind: 'write', key, value: bytes, size: bytes.length, ifRevision: undefined, seen: undefined }
 }
 
 export function deleteOf(key: string): RequestedOperation {

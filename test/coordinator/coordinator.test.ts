@@ -6,7 +6,7 @@ import { stateError } from '../../src/errors.js'
 import { EventBus } from '../../src/event-bus.js'
 import { DEFAULT_LIMITS } from '../../src/limits.js'
 import type { UpdateStep } from '../../src/store-host.js'
-import { coordinate, QuestionedBackend, settle, type Coordinated, TERMS } from './coordinated.js'
+import { coordinate, QuestionedBackend, settle, type Coordinated, TERMS, writeOf } from './coordinated.js'
 
 const FAILED = stateError('STORE_FAILED', 'the sync failed', {})
 
@@ -56,7 +56,7 @@ describe('updates', () => {
         const [result] = await made.change('n', [
           value === null
             ? { kind: 'delete', key, ifRevision, seen: ifRevision }
-            : { kind: 'write', key, value, size: String(value).length, ifRevision, seen: ifRevision },
+            : { ...writeOf(key, String(value)), ifRevision, seen: ifRevision },
         ])
         return result!
       },
@@ -72,14 +72,16 @@ describe('updates', () => {
       'k',
       undefined,
       step(made, 'k', async (seen) => {
-        found.push(seen?.value ?? null)
+        found.push(seen === null ? null : String(seen.value))
         if (found.length < 3) await made.write('n', 'k', `other ${found.length}`)
         return `${String(seen?.value ?? '')} and mine`
       }),
     )
     expect(found).toEqual([null, 'other 1', 'other 2'])
     expect(result).toMatchObject({ key: 'k' })
-    expect(made.coordinator.read('n', 'k', undefined)).toMatchObject({ value: 'other 2 and mine' })
+    expect(made.coordinator.read('n', 'k', undefined)).toMatchObject({
+      value: Buffer.from('other 2 and mine'),
+    })
   })
 
   test('undefined changes nothing, null deletes; any other error than a change in between is passed on', async () => {
@@ -138,7 +140,7 @@ describe('failing', () => {
     backend.host.failed(stateError('STORE_FAILED', 'again', {}))
     expect(events.failed).toEqual([{ error: FAILED }])
     expect(coordinator.state).toBe('failed')
-    expect(coordinator.read('n', 'k', undefined)).toMatchObject({ value: 'v' })
+    expect(coordinator.read('n', 'k', undefined)).toMatchObject({ value: Buffer.from('v') })
     await refusal('STORE_FAILED', () => write('n', 'k', 'w'))
     await coordinator.close({ flush: false })
     expect(coordinator.state).toBe('closed')

@@ -127,10 +127,10 @@ describe('what is known of a key', () => {
     const made = given({}, { n: ['old'] })
     const state = await loaded(made, 'n')
     const { namespaces } = made
-    namespaces.setWritten(state.key('new'), headOf(51), 'value')
+    namespaces.setWritten(state.key('new'), headOf(51), Buffer.from('value'))
     expect([state.names.sorted(), state.key('new').value, state.lastRevision]).toEqual([
       ['new', 'old'],
-      'value',
+      Buffer.from('value'),
       51,
     ])
     namespaces.setDeleted(state.key('new'), 52, ann)
@@ -150,17 +150,21 @@ describe('what is known of a key', () => {
     const made = given({}, { n: ['k', 'l'] })
     const state = await loaded(made, 'n')
     made.namespaces.setDeleted(state.key('l'), 60, null)
-    made.namespaces.setWritten(state.key('k'), headOf(59), '')
+    made.namespaces.setWritten(state.key('k'), headOf(59), Buffer.alloc(0))
     expect(state.lastRevision).toBe(60)
   })
 })
 
 describe('I9: memory', () => {
   test('values are let go beyond their bound, the least used first; heads stay', async () => {
-    const made = given({ cacheBytesMax: 1500 }, { n: [] })
+    const made = given({ cacheBytesMax: 8000 }, { n: [] })
     const state = await loaded(made, 'n')
     for (let index = 0; index < 10; index++) {
-      made.namespaces.setWritten(state.key(`k${index}`), headOf(51 + index, { size: 200 }), 'x'.repeat(200))
+      made.namespaces.setWritten(
+        state.key(`k${index}`),
+        headOf(51 + index, { size: 2000 }),
+        Buffer.alloc(2000),
+      )
     }
     state.key('k0').isValueUsed = true
     made.namespaces.trim()
@@ -175,7 +179,7 @@ describe('I9: memory', () => {
     const state = await loaded(made, 'n')
     state.users++
     for (let index = 0; index < 100; index++) {
-      made.namespaces.setWritten(state.key(`k${index}`), headOf(51 + index), '')
+      made.namespaces.setWritten(state.key(`k${index}`), headOf(51 + index), Buffer.alloc(0))
     }
     state.key('k0').pins++
     trim(made.namespaces)
@@ -189,7 +193,7 @@ describe('I9: memory', () => {
     const made = given({ headBytesMax: 3000 })
     for (let index = 0; index < 20; index++) {
       const state = await loaded(made, `n${index}`)
-      made.namespaces.setWritten(state.key('k'), headOf(51 + index), 'v')
+      made.namespaces.setWritten(state.key('k'), headOf(51 + index), Buffer.from('v'))
     }
     trim(made.namespaces)
     const left = Array.from({ length: 20 }, (_, index) => made.namespaces.find(`n${index}`)).filter(Boolean)
@@ -267,7 +271,7 @@ describe('I9: memory', () => {
     }
     trim(made.namespaces)
     expect(state.keys.size).toBe(3)
-    made.namespaces.setWritten(state.key('a'), headOf(61), 'v')
+    made.namespaces.setWritten(state.key('a'), headOf(61), Buffer.from('v'))
     made.namespaces.setDeleted(state.key('b'), 62, ann)
     trim(made.namespaces)
     expect([...state.keys.keys()]).toEqual(['c'])
@@ -284,7 +288,7 @@ describe('I9: memory', () => {
     names.forEach((name, index) => {
       made.namespaces.setHead(state.key(name), headOf(60 + index, { external: true }))
       made.namespaces.keepFound(state.key(name))
-      if (index === 0) made.namespaces.setWritten(state.key(name), headOf(60), 'v')
+      if (index === 0) made.namespaces.setWritten(state.key(name), headOf(60), Buffer.from('v'))
     })
     trim(made.namespaces)
     expect(state.keys.size).toBe(FOUND_MAX)

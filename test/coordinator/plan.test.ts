@@ -58,7 +58,15 @@ class Given {
 type Condition = Partial<Pick<RequestedOperation, 'ifRevision' | 'seen'>>
 
 function write(key: string, condition: Condition = {}): RequestedOperation {
-  return { kind: 'write', key, value: 'v', size: 1, ifRevision: undefined, seen: undefined, ...condition }
+  return {
+    kind: 'write',
+    key,
+    value: Buffer.from('v'),
+    size: 1,
+    ifRevision: undefined,
+    seen: undefined,
+    ...condition,
+  }
 }
 
 function remove(key: string, condition: Condition = {}): RequestedOperation {

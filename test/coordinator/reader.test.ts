@@ -42,7 +42,7 @@ describe('reading', () => {
     backend.holdsQuestions = false
     expect(coordinator.read('n', 'missing', undefined)).toBeNull()
     await write('n', 'new', 'w')
-    expect(coordinator.read('n', 'new', undefined)).toMatchObject({ value: 'w' })
+    expect(coordinator.read('n', 'new', undefined)).toMatchObject({ value: Buffer.from('w') })
     const asked = coordinator.read('n', 'k', undefined)
     expect(asked).toBeInstanceOf(Promise)
     expect(await asked).toMatchObject({ value: bytes('v') })
@@ -69,7 +69,7 @@ describe('reading', () => {
     await backend.headQuestions[0]!.proceed()
     await writing
     backend.readQuestions[0]!.answer.resolve([stale])
-    expect(await reading).toMatchObject({ value: 'new' })
+    expect(await reading).toMatchObject({ value: Buffer.from('new') })
   })
 
   test('I2: nor if what was changed has left the memory again', async () => {

@@ -107,7 +107,7 @@ describe('settling', () => {
       { key: 'b', revision: 10, conflict: null },
     ])
     expect(made.state.key('a')).toMatchObject({
-      value: 'v',
+      value: Buffer.from('v'),
       head: {
         revision: 10,
         writer: ann,
@@ -168,7 +168,7 @@ describe('settling', () => {
       ['conflict', 'b', 'refused', null, 10, 'error'],
     ])
     expect([made.state.key('a').value, made.state.names.has('c'), seen.get('a')]).toEqual([
-      '',
+      new Uint8Array(0),
       false,
       undefined,
     ])
@@ -203,7 +203,7 @@ describe('settling', () => {
       values.push(made.state.key(key).value, made.state.names.has(key)),
     )
     run(made, change([writeOf('a', 'v'), writeOf('b', 'w')]))
-    expect(values).toEqual(['v', true, 'w', true])
+    expect(values).toEqual([Buffer.from('v'), true, Buffer.from('w'), true])
   })
 
   test('a state of another namespace is not touched', () => {

@@ -15,20 +15,17 @@ describe('a batch', () => {
       fc.constantFrom(0, 1, LARGE_BYTES - 1, LARGE_BYTES, LARGE_BYTES + 1),
     )
     fc.assert(
-      fc.property(fc.array(fc.tuple(sizes, fc.boolean()), { maxLength: 12 }), (kinds) => {
-        const values = kinds.map(([size, isText], index) =>
-          isText ? 'ü'.repeat(size >> 1) + 'x'.repeat(size & 1) : new Uint8Array(size).fill(index),
-        )
+      fc.property(fc.array(sizes, { maxLength: 12 }), (all) => {
+        const values = all.map((size, index) => new Uint8Array(size).fill(index))
         const writer = new BatchWriter()
         for (const value of values) {
-          const size = Buffer.byteLength(value)
-          writer.push(size)
-          writer.pushValue(value, size)
+          writer.push(value.byteLength)
+          writer.pushValue(value)
         }
         const reader = new BatchReader(structuredClone(writer.take()))
         for (const value of values) {
           const size = reader.integer(0, 1e9)
-          expect(Buffer.compare(Buffer.from(reader.value(size)), Buffer.from(value as string))).toBe(0)
+          expect(Buffer.compare(Buffer.from(reader.value(size)), value)).toBe(0)
         }
         expect(reader.isAtEnd).toBe(true)
         expect(writer.isEmpty).toBe(true)

@@ -14,9 +14,17 @@ async function shared() {
   const session = await store.init('n', { writer: { writerId: 'ann' } })
   /** Changes the state as another machine would. */
   const elsewhere = async (key: string, value: string): Promise<Head> => {
-    const size = Buffer.byteLength(value)
+    const bytes = Buffer.from(value)
     const writer = { writerId: 'elsewhere' }
-    const change = { kind: 'write', key, value, size, writer, writerAtS: 1, anonymous: false } as const
+    const change = {
+      kind: 'write',
+      key,
+      value: bytes,
+      size: bytes.length,
+      writer,
+      writerAtS: 1,
+      anonymous: false,
+    } as const
     const unit = { kind: 'change', changes: [change] } as const
     await inner.commit([{ namespace: 'n', units: [unit], atMs: 1, expected: new Map() }])
     return (await inner.heads('n', [key]))[0] as Head

@@ -1,10 +1,10 @@
 /**
  * Owns the bytes of one frame while it is put together. The appender keeps one encoder for the group that is being
- * written and one for the group that forms meanwhile. Each value is copied once, from the caller's string or bytes into
+ * written and one for the group that forms meanwhile. Each value is copied once, from the caller's bytes into
  * the frame (I4: content and metadata are in the same frame).
  */
 import { crc32 } from 'node:zlib'
-import type { Value, Writer } from '../../api.js'
+import type { Writer } from '../../api.js'
 import { writerFromJson, writerToJson } from '../../writer.js'
 import type { Change, Plan, Unit } from '../backend.js'
 import {
@@ -179,8 +179,11 @@ export class FrameEncoder {
     const writerStart = start + RECORD_HEADER_BYTES + keyBytes
     buffer.set(writer, writerStart)
     const valueStart = writerStart + writer.length
-    this.#value(value, size, valueStart)
-    const crc = crc32(typeof value === 'string' ? buffer.subarray(valueStart, valueStart + size) : value)
+    // A wrong size would make content of what lies behind it.
+    if (value.length !== size)
+      throw new RangeError(`A value of ${value.length} bytes was said to have ${size}.`)
+    buffer.set(value, valueStart)
+    const crc = crc32(value)
 
     const view = this.#view
     buffer[start] = RECORD_KINDS.write
@@ -200,15 +203,6 @@ export class FrameEncoder {
     this.valueOffsets.push(valueStart)
     this.valueSizes.push(size)
     this.valueCrcs.push(crc)
-  }
-
-  /** Throws if the size is not the value's: a wrong one would make content of what lies behind it. */
-  #value(value: Value, size: number, at: number): void {
-    let bytes = value.length
-    // Not limited to `size`, so that a longer text is noticed; behind it is room for the padding at least.
-    if (typeof value === 'string') bytes = this.#buffer.write(value, at, 'utf8')
-    else if (bytes === size) this.#buffer.set(value, at)
-    if (bytes !== size) throw new RangeError(`A value was said to have ${size} bytes, which is not its size.`)
   }
 
   /** Writes a text where three bytes for each UTF-16 unit are reserved, and returns its length in bytes. */

@@ -84,9 +84,17 @@ export class RecordingHost implements BackendHost {
 export const AT_MS = 1_790_000_000_123
 
 export function write(key: string, value: Value, writer: Writer | null = null): Change {
-  const size = typeof value === 'string' ? Buffer.byteLength(value) : value.byteLength
+  const bytes = Buffer.from(value as string)
   const writerAtS = writer === null ? null : Math.floor(AT_MS / 1000)
-  return { kind: 'write', key, value, size, writer, writerAtS, anonymous: writer === null }
+  return {
+    kind: 'write',
+    key,
+    value: bytes,
+    size: bytes.length,
+    writer,
+    writerAtS,
+    anonymous: writer === null,
+  }
 }
 
 export function remove(key: string): Change {

@@ -121,8 +121,16 @@ export async function startCommitting(stuckKeysMax = 1000, segments = 1): Promis
 }
 
 export function written(key: string, value: string | Uint8Array = ''): Change {
-  const size = typeof value === 'string' ? Buffer.byteLength(value) : value.length
-  return { kind: 'write', key, value, size, writer: null, writerAtS: null, anonymous: true }
+  const bytes = Buffer.from(value as string)
+  return {
+    kind: 'write',
+    key,
+    value: bytes,
+    size: bytes.length,
+    writer: null,
+    writerAtS: null,
+    anonymous: true,
+  }
 }
 
 export function planOf(namespace: string, ...changes: (Change | 'create' | 'remove')[]): Plan {

@@ -104,7 +104,7 @@ describe('TreeWaiters', () => {
     await nextTurn()
     expect([first.state, waiters.has('n')]).toEqual([String(STUCK), true])
     waiters.done('n', 'b', 2)
-    await second
+    await (second as Promise<void> | null)
     expect(second).not.toBeNull()
     expect(waiters.isEmpty).toBe(true)
   })
