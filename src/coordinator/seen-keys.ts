@@ -33,15 +33,24 @@ export class SeenKeys {
   }
 
   set(key: string, revision: number | null): void {
-    const seenAt = ++this.#lastSeenAt
+    if (!this.#setKnown(key, revision)) this.#add(ownText(key), revision)
+  }
+
+  /** As `set`, with a text that others keep as well, and that is not cut out of a longer one. */
+  setKept(key: string, revision: number | null): void {
+    if (!this.#setKnown(key, revision)) this.#add(key, revision)
+  }
+
+  #setKnown(key: string, revision: number | null): boolean {
     const known = this.#asked?.key === key ? this.#asked : this.#keys.get(key)
-    if (known !== undefined) {
-      known.revision = revision
-      known.seenAt = seenAt
-      return
-    }
-    const own = ownText(key)
-    this.#keys.set(own, { key: own, revision, seenAt })
+    if (known === undefined) return false
+    known.revision = revision
+    known.seenAt = ++this.#lastSeenAt
+    return true
+  }
+
+  #add(key: string, revision: number | null): void {
+    this.#keys.set(key, { key, revision, seenAt: ++this.#lastSeenAt })
     if (this.#keys.size > this.#max) this.#forgetOldest()
   }
 

@@ -76,7 +76,7 @@ function publish(
 ): void {
   const { key } = planned.state
   const kind = planned.effect
-  request.seen?.set(key, kind === 'write' ? revision : null)
+  request.seen?.setKept(key, kind === 'write' ? revision : null)
   if (kind === 'none' || revision === null) return
   publisher.changed(state.inHistory, key, kind, revision, decision.current)
   if (conflict === null || request.body.kind !== 'change') return

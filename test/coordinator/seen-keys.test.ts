@@ -21,13 +21,14 @@ describe('SeenKeys', () => {
 
   test('I9: remembers the keys that were seen last, and no more than the bound', () => {
     const keys = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f')
-    const sets = fc.array(fc.tuple(keys, fc.option(fc.nat()), fc.option(keys)), { maxLength: 100 })
+    const step = fc.tuple(keys, fc.option(fc.nat()), fc.option(keys), fc.constantFrom('set', 'setKept'))
+    const sets = fc.array(step, { maxLength: 100 })
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 4 }), sets, (max, steps) => {
         const seen = new SeenKeys(max)
         let model: [string, number | null][] = []
-        for (const [key, revision, asked] of steps) {
-          seen.set(key, revision)
+        for (const [key, revision, asked, set] of steps) {
+          seen[set](key, revision)
           model = [...model.filter(([other]) => other !== key), [key, revision] as [string, number | null]]
           model = model.slice(-max)
           if (asked !== null) expect(seen.get(asked)).toBe(new Map(model).get(asked))

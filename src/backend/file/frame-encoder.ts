@@ -7,6 +7,7 @@ import { crc32 } from 'node:zlib'
 import type { Writer } from '../../api.js'
 import { writerFromJson, writerToJson } from '../../writer.js'
 import type { Change, Plan, Unit } from '../backend.js'
+import { joinedCrc32 } from './crc-join.js'
 import {
   encodeHeader,
   frameBytes,
@@ -45,6 +46,8 @@ type WriteChange = Extract<Change, { kind: 'write' }>
 const BUFFER_BYTES_FIRST = 64 * 1024
 /** A buffer that grew larger for an unusual group is given back. */
 const BUFFER_BYTES_KEPT = 8 * 1024 * 1024
+/** Joining the CRC of a smaller value takes longer than making it anew. */
+const JOINED_BYTES_MIN = 2048
 const U16_MAX = 0xffff
 const U32_BYTES = 4
 const ASCII_LENGTH_MAX = 48
@@ -104,13 +107,27 @@ export class FrameEncoder {
   seal(place: FramePlace): { readonly bytes: Uint8Array; readonly crc: number } {
     const bytes = this.#buffer.subarray(0, this.frameBytes)
     bytes.fill(0, this.#end)
-    const body = bytes.subarray(FRAME_HEADER_BYTES, this.#end)
     const crc = encodeHeader(bytes, place, {
-      bodyBytes: body.length,
-      bodyCrc: crc32(body),
+      bodyBytes: this.#end - FRAME_HEADER_BYTES,
+      bodyCrc: this.#bodyCrc(),
       recordCount: this.#recordCount,
     })
     return { bytes, crc }
+  }
+
+  /** Large values are not gone over again. */
+  #bodyCrc(): number {
+    let crc = 0
+    let at = FRAME_HEADER_BYTES
+    for (let index = 0; index < this.valueSizes.length; index++) {
+      const size = this.valueSizes[index]!
+      if (size < JOINED_BYTES_MIN) continue
+      const valueAt = this.valueOffsets[index]!
+      crc = crc32(this.#buffer.subarray(at, valueAt), crc)
+      crc = joinedCrc32(crc, this.valueCrcs[index]!, size)
+      at = valueAt + size
+    }
+    return at === this.#end ? crc : crc32(this.#buffer.subarray(at, this.#end), crc)
   }
 
   #group(namespace: string, revision: number, recordCount: number, records: () => void): void {

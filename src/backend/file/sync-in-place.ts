@@ -21,8 +21,9 @@ const WEIGHT = 1 / 8
 const STALL_MS = 2
 /** A disk that takes longer than this through another thread is not tried. */
 const PROMISING_MS = 2
-/** More bytes than this are left to another thread, whatever the disk. */
-const BYTES_MAX = 256 * 1024
+/** More bytes than this are left to another thread, whatever the disk: written by one call, and by one sync. */
+const WRITE_BYTES_MAX = 2 * 1024 * 1024
+const SYNC_BYTES_MAX = 256 * 1024
 /** So many times as long as a slow one took all are left to another thread: at first, and at most. */
 const PAUSE_FIRST = 5
 const PAUSE_MAX = 320
@@ -54,10 +55,9 @@ class SyncInPlace {
 
   async write(...args: Parameters<FileSystem['writeAsync']>): Promise<number> {
     const [fd, buffer, offset, length, position] = args
-    const bytes = (this.#written.get(fd) ?? 0) + length
-    this.#written.set(fd, bytes)
+    this.#written.set(fd, (this.#written.get(fd) ?? 0) + length)
     const beginMs = this.#now()
-    if (bytes > BYTES_MAX || !this.#writes.isOn(beginMs)) return this.#fs.writeAsync(...args)
+    if (length > WRITE_BYTES_MAX || !this.#writes.isOn(beginMs)) return this.#fs.writeAsync(...args)
     const written = this.#fs.write(fd, buffer, offset, length, position)
     this.#writes.took(beginMs, this.#now())
     return written
@@ -67,7 +67,7 @@ class SyncInPlace {
     const bytes = this.#written.get(fd) ?? 0
     this.#written.delete(fd)
     const beginMs = this.#now()
-    if (bytes > BYTES_MAX) return this.#fs.datasyncAsync(fd)
+    if (bytes > SYNC_BYTES_MAX) return this.#fs.datasyncAsync(fd)
     if (this.#isPromising && this.#syncs.isOn(beginMs)) {
       this.#fs.datasync(fd)
       this.#syncs.took(beginMs, this.#now())

@@ -3,7 +3,6 @@
  * syncs of a large materialization. A task changes nothing when it is done twice, so a task whose worker died is done again
  * by another worker; only after several deaths its failure is reported.
  */
-import type { ResourceLimits } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { TaskQueue } from 'piscina'
 import type { Task, TaskAnswers } from './tasks.js'
@@ -18,10 +17,10 @@ const ATTEMPTS = 3
 const READERS = 1
 const IDLE_MS = 30_000
 /**
- * What a writing task leaves behind is short-lived and little; by itself the engine would let tens of MiB of it gather in
- * every thread. It bounds nothing but how often that is cleared away: a task that needs more takes it elsewhere.
+ * What a task leaves behind is short-lived and little; by itself the engine would let tens of MiB of it gather in every
+ * thread. It bounds nothing but how often that is cleared away: a task that needs more takes it elsewhere.
  */
-const WRITERS_MEMORY = { maxYoungGenerationSizeMb: 6 }
+const THREAD_MEMORY = { maxYoungGenerationSizeMb: 6 }
 const READING: ReadonlySet<Task['kind']> = new Set<Task['kind']>([
   'heads',
   'read',
@@ -36,8 +35,7 @@ export class WorkerPools implements TaskRunner {
 
   constructor(workers: number, workerUrl: URL | null) {
     const filename = (workerUrl ?? new URL('./worker-entry.cjs', import.meta.url)).href
-    const writing = { minThreads: 1, maxThreads: workers, resourceLimits: WRITERS_MEMORY }
-    this.#writers = new WorkerPool(filename, writing)
+    this.#writers = new WorkerPool(filename, { minThreads: 1, maxThreads: workers })
     this.#readers = new WorkerPool(filename, { minThreads: 0, maxThreads: READERS })
   }
 
@@ -60,7 +58,6 @@ export class WorkerPools implements TaskRunner {
 interface Threads {
   readonly minThreads: number
   readonly maxThreads: number
-  readonly resourceLimits?: ResourceLimits
 }
 
 /**
@@ -75,7 +72,12 @@ class WorkerPool {
   #lastError: unknown = new Error('its worker thread has ended')
 
   constructor(filename: string, threads: Threads) {
-    const options = { filename, idleTimeout: IDLE_MS, concurrentTasksPerWorker: 1 }
+    const options = {
+      filename,
+      idleTimeout: IDLE_MS,
+      concurrentTasksPerWorker: 1,
+      resourceLimits: THREAD_MEMORY,
+    }
     this.#piscina = new Piscina({ ...options, ...threads, taskQueue: this.#waiting })
     // A thread that ends without a task, while it starts say. Where nobody listens that ends the process.
     this.#piscina.on('error', (error: unknown) => {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -62,6 +63,23 @@ test('a record of superseded contents lists their sizes and CRCs, as documented'
   const at = Buffer.from(bytes).indexOf(value)
   const record = Buffer.from(bytes).subarray(at - 41, at)
   expect([record[0], record.readUInt32LE(8), record.readUInt32LE(12)]).toEqual([5, 16, crc32(value)])
+})
+
+test('the checksum of the body is that of its bytes, whatever the sizes of the values', () => {
+  const sizes = fc.array(
+    fc.constantFrom(0, 1, 100, 2047, 2048, 2049, 4096, 70_000).map((size) => randomBytes(size)),
+    { minLength: 1, maxLength: 8 },
+  )
+  fc.assert(
+    fc.property(sizes, (values) => {
+      const encoder = new FrameEncoder()
+      const changes = values.map((value, index) => writeChange(`key-${index}`, value))
+      encoder.add(planOf('n', [{ kind: 'change', changes }]), 1)
+      const records = decode(encoder.seal(PLACE).bytes)
+      expect(records).toHaveLength(values.length)
+    }),
+    { numRuns: 50 },
+  )
 })
 
 const text = fc.string({ unit: 'grapheme', maxLength: 20 })

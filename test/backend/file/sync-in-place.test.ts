@@ -34,6 +34,7 @@ function disk(takesMs: number) {
 }
 
 const IN_PLACE = ['write', 'datasync']
+const MIB = 1024 * 1024
 const ELSEWHERE = ['writeAsync', 'datasyncAsync']
 
 describe('appends on a quick disk', () => {
@@ -61,7 +62,7 @@ describe('appends on a quick disk', () => {
     const { state, append } = disk(0.1)
     await append()
     state.takesMs = 50
-    expect(await append(300 * 1024)).toEqual(ELSEWHERE)
+    expect(await append(3 * MIB)).toEqual(ELSEWHERE)
     state.takesMs = 0.1
     expect(await append()).toEqual(IN_PLACE)
   })
@@ -142,6 +143,15 @@ describe('appends on a slow disk', () => {
     )
   })
 
+  test('what is much to sync, but not to write, is synced elsewhere, and its sync says nothing of the disk', async () => {
+    const { state, append } = disk(0.1)
+    await inPlace(append, 2)
+    state.takesMs = 1.5
+    expect(await append(300 * 1024)).toEqual(['write', 'datasyncAsync'])
+    state.takesMs = 0.1
+    expect((await append()).at(-1)).toBe('datasync')
+  })
+
   test('a large group of one file is not taken for small because another file was synced meanwhile', async () => {
     const { state, append, subject } = disk(0.1)
     await inPlace(append, 2)
@@ -150,7 +160,7 @@ describe('appends on a slow disk', () => {
     await subject.writeAsync(4, Buffer.alloc(0), 0, 100, 0)
     await subject.datasyncAsync(4)
     await subject.datasyncAsync(3)
-    expect(state.calls).toEqual(['writeAsync', 'write', 'datasync', 'datasyncAsync'])
+    expect(state.calls).toEqual(['write', 'write', 'datasync', 'datasyncAsync'])
   })
 
   test('where syncs are slow, writes are made in place all the same', async () => {
