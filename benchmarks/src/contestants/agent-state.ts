@@ -35,11 +35,10 @@ export async function openedStore(
     read: (namespace, key) => anonymous[namespace]!.readBytes(key),
     drain: () => store.flush(),
     close: () => store.close({ flush: false }),
-    backlogBytes: () => bytesIn(join(folder, '.agent_state', 'journal')),
+    journalBytes: () => bytesIn(join(folder, '.agent_state', 'journal')),
   }
 }
 
-/** Segments that are kept ready count too. */
 async function bytesIn(folder: string): Promise<number> {
   let bytes = 0
   for (const name of await readdir(folder)) {

@@ -32,8 +32,8 @@ export const METADATA_FOLDER = '.meta'
 export const bareFiles: Contestant = {
   name: 'bare files',
   about:
-    'a bare program that creates, syncs and renames the same two files a key, in batches of at most 128 in two threads, and reads both in batches of at most 64',
-  open: (folder, { namespaces }) => open(folder, namespaces, 2),
+    'a bare program that creates, syncs and renames the same two files a key, in batches of at most 128 in four threads, and reads both in batches of at most 64',
+  open: (folder, { namespaces }) => open(folder, namespaces, 4),
 }
 
 export const bareFilesInOneThread: Contestant = {
@@ -43,6 +43,7 @@ export const bareFilesInOneThread: Contestant = {
   open: (folder, { namespaces }) => open(folder, namespaces, 1),
 }
 
+/** At the least. */
 const BATCHES_UNDER_WAY = 2
 
 async function open(folder: string, namespaces: number, threadCount: number): Promise<Opened> {
@@ -57,8 +58,9 @@ async function open(folder: string, namespaces: number, threadCount: number): Pr
     await run({ kind: 'write', keys, values }, [values.bytes.buffer])
     return []
   }
-  const writes = new Batches<WrittenKey, void>(WRITES, BATCHES_UNDER_WAY, writeTogether)
-  const reads = new Batches<BareKey, Uint8Array | null>(READS, BATCHES_UNDER_WAY, async (keys) =>
+  const underWay = Math.max(BATCHES_UNDER_WAY, threadCount)
+  const writes = new Batches<WrittenKey, void>(WRITES, underWay, writeTogether)
+  const reads = new Batches<BareKey, Uint8Array | null>(READS, underWay, async (keys) =>
     unpack((await run({ kind: 'read', keys })) as Packed),
   )
   return {

@@ -27,8 +27,8 @@ export interface Opened {
   /** Everything that was put off is done when it resolves. */
   readonly drain: () => Promise<void>
   readonly close: () => Promise<void>
-  /** Bytes of what is put off. */
-  readonly backlogBytes?: () => Promise<number>
+  /** What its journal, or write-ahead log, takes on the disk; what is kept ready counts too. */
+  readonly journalBytes?: () => Promise<number>
 }
 
 export type Bytes = Uint8Array

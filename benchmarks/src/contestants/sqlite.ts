@@ -113,7 +113,7 @@ function opened(database: Database, folder: string, write: Put): Opened {
     },
     drain: async () => void database.pragma('wal_checkpoint(TRUNCATE)'),
     close: async () => database.close(),
-    backlogBytes: () => sizeOf(join(folder, 'state.sqlite-wal')),
+    journalBytes: () => sizeOf(join(folder, 'state.sqlite-wal')),
   }
 }
 

@@ -26,6 +26,8 @@ export async function measureSteps(options: MeasureOptions): Promise<number> {
     throw new Error(`${options.root} is on ${inMemory}: nothing is durable there. Choose a disk with --root.`)
   }
   const root = await mkdtemp(join(resolve(options.root), 'bench-'))
+  // What runs was built before: a commit that comes meanwhile is not what is measured.
+  const commit = commitOf()
   const shim = buildFlushShim()
   if (shim === null) process.stderr.write('no C compiler: flushes are neither counted nor slowed\n')
   const abort = new AbortController()
@@ -37,7 +39,7 @@ export async function measureSteps(options: MeasureOptions): Promise<number> {
       if (flushDelayMs > 0 && shim === null) continue
       const batches = await readResults(options.results, 'batches')
       const step = stepOf(scenario, flushDelayMs, options, batches)
-      failures += await measureStep(step, options, { root, shim, signal: abort.signal })
+      failures += await measureStep(step, options, { root, shim, commit, signal: abort.signal })
     }
   } finally {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
@@ -49,6 +51,7 @@ export async function measureSteps(options: MeasureOptions): Promise<number> {
 
 interface Place {
   readonly root: string
+  readonly commit: string
   readonly shim: FlushShim | null
   readonly signal: AbortSignal
 }
@@ -57,15 +60,14 @@ async function measureStep(step: Step, options: MeasureOptions, place: Place): P
   const { scenario, flushDelayMs, cells, repetitions, estimateSeconds } = step
   if (cells.length === 0) return 0
   const name = resultsName(scenario.name, flushDelayMs)
-  const commit = commitOf()
   const status = statusLine(process.stderr)
-  if (options.resume && (await isDone(name, step, options, commit))) {
+  if (options.resume && (await isDone(name, step, options, place.commit))) {
     status.note(`${name}: is there`)
     return 0
   }
   const begin = performance.now()
   const results = await runScenario({
-    ...{ scenario, cells, repetitions, flushDelayMs, profile: options.profile, seed: options.seed, commit },
+    ...{ scenario, cells, repetitions, flushDelayMs, profile: options.profile, seed: options.seed },
     ...place,
     machine: await machineFacts(place.root),
     onRun: (cell, done, total) => {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { FlushShim } from './flush-shim.js'
 import type { Profile } from './profile.js'
 import type { Cell, RunResult, RunSpec } from './scenario.js'
+import { writeOut } from './usage.js'
 
 const CHILD = fileURLToPath(new URL('child.js', import.meta.url))
 
@@ -28,6 +29,8 @@ export async function runCell(cell: Cell, settings: RunSettings): Promise<RunRes
     return await inChild(spec, { env, signal })
   } finally {
     await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+    // Whoever comes next does not pay for what is left to be written of this one, its deletion included.
+    await writeOut(root)
   }
 }
 

@@ -39,25 +39,38 @@ export function settingsOf(parameters: Parameters): Settings {
 
 export interface Writes {
   readonly places: Places
+  /** Where the warm-up goes. Default: to the same keys. */
+  readonly warmUpPlaces?: Places
   readonly operationsMax?: number
   readonly seconds?: number
   /** After the warm-up, not measured. */
   readonly prepare?: (opened: Opened) => Promise<void>
 }
 
-/** Keys of the warm-up, few, so that there is little to drain. */
+/** Keys of the warm-up where those to come must be new: few, so that there is little to drain. */
 const WARM_UP_KEYS = 100
 
-export async function warmUp({ profile, parameters }: RunSpec, opened: Opened): Promise<void> {
-  const { callers, namespaces, valueBytes } = settingsOf(parameters)
+export function warmUpKeys(namespaces: number): Places {
+  return (index) => {
+    const key = index % WARM_UP_KEYS
+    return { namespace: key % namespaces, key: `warm${key}` }
+  }
+}
+
+export async function warmUp(
+  { profile, parameters }: RunSpec,
+  opened: Opened,
+  places: Places,
+): Promise<void> {
+  const { callers, valueBytes } = settingsOf(parameters)
   const contents = incompressibleContents(valueBytes)
   await closedLoop({
     callers,
     seconds: profile.warmUpSeconds,
     operationsMax: profile.warmUpOperations,
     operation: (caller, index) => {
-      const key = index % WARM_UP_KEYS
-      return opened.write(caller, key % namespaces, `warm${key}`, contents(index))
+      const { namespace, key } = places(index, caller)
+      return opened.write(caller, namespace, key, contents(index))
     },
   })
   await opened.drain()
@@ -69,7 +82,7 @@ export async function measureWrites(spec: RunSpec, writes: Writes): Promise<RunR
   const settings = settingsOf(parameters)
   const contents = incompressibleContents(settings.valueBytes)
   const opened = await contestantOf(spec.contestant).open(folder, settings)
-  await warmUp(spec, opened)
+  await warmUp(spec, opened, writes.warmUpPlaces ?? writes.places)
   if (writes.prepare !== undefined) {
     await writes.prepare(opened)
     await opened.drain()

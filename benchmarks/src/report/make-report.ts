@@ -86,13 +86,15 @@ function goalsSection(all: readonly Results[]): string[] {
 }
 
 function section({ scenario, results, plots }: Measured): string {
-  const { flushDelayMs, repetitions, profile, commit, startedAt, seed, failures } = results
+  const { flushDelayMs, repetitions, profile, commit, startedAt, seed, failures, machine } = results
+  const { p50Us, p99Us } = machine.flush
+  const flush = `a flush of 4 KiB took ${formatNumber(p50Us)} µs before it (p99 ${formatNumber(p99Us)})`
   const slowed = flushDelayMs === 0 ? '' : `, every flush ${flushDelayMs} ms slower`
   return [
     `## ${scenario.name}${slowed}`,
     `**${results.question}**`,
     `${results.workload}. Durability: ${results.durability}.`,
-    `${repetitions} repetitions, profile ${profile}, commit ${commit}, ${startedAt.slice(0, 10)}, seed ${seed}.`,
+    `${repetitions} repetitions, profile ${profile}, commit ${commit}, ${startedAt.slice(0, 10)}, seed ${seed}; ${flush}.`,
     ...plots.map((file) => `![${file}](${file})`),
     resultTable(scenario, results),
     ...failures.map((failure) => `Failed: ${failure.split('\n')[0]}`),

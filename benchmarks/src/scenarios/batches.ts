@@ -2,7 +2,7 @@ import { CONTESTANTS } from '../contestants/index.js'
 import { choose } from '../harness/profile.js'
 import { medianOf, type Results } from '../harness/results.js'
 import { combinations, numberOf, type CellContext, type Scenario } from '../harness/scenario.js'
-import { distinctKeys, measureWrites, settingsOf } from '../harness/writes.js'
+import { distinctKeys, measureWrites, settingsOf, warmUpKeys } from '../harness/writes.js'
 import { DURABLE, fits, RATE_COLUMNS, someCallers } from './common.js'
 
 /** Group sizes that are tried, as parts of the number of callers. */
@@ -29,11 +29,14 @@ export const batches: Scenario = {
         }))
       }),
     ),
-  run: (spec) =>
-    measureWrites(spec, {
-      places: distinctKeys(settingsOf(spec.parameters).namespaces),
+  run: (spec) => {
+    const { namespaces } = settingsOf(spec.parameters)
+    return measureWrites(spec, {
+      places: distinctKeys(namespaces),
+      warmUpPlaces: warmUpKeys(namespaces),
       operationsMax: spec.profile.burstOperations,
-    }),
+    })
+  },
   columns: [...RATE_COLUMNS, { measure: 'perSecondWithDrain', title: 'writes/s with drain' }],
   plots: [],
 }

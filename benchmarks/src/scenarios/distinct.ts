@@ -1,5 +1,5 @@
 import type { Cell, RunSpec, Scenario } from '../harness/scenario.js'
-import { distinctKeys, measureWrites, settingsOf } from '../harness/writes.js'
+import { distinctKeys, measureWrites, settingsOf, warmUpKeys } from '../harness/writes.js'
 import type { Profile } from '../harness/profile.js'
 import { DURABLE, mainCells, someCallers, WRITE_COLUMNS } from './common.js'
 
@@ -24,6 +24,7 @@ export const distinct: Scenario = {
     const { namespaces } = settingsOf(spec.parameters)
     return measureWrites(spec, {
       places: distinctKeys(namespaces),
+      warmUpPlaces: warmUpKeys(namespaces),
       operationsMax: burstOperations(spec),
       seconds: secondsMax(spec),
     })

@@ -42,8 +42,9 @@ async function run(spec: RunSpec): Promise<RunResult> {
   const { callers, namespaces } = settings
   const opened = await contestantOf(spec.contestant).open(spec.folder, settings)
   const contents = incompressibleContents(settings.valueBytes)
+  let writes = 0
   const write = (caller: number, key: number): unknown =>
-    opened.write(caller, key % namespaces, `hot${key}`, contents(key))
+    opened.write(caller, key % namespaces, `hot${key}`, contents(writes++))
   await closedLoop({ callers, seconds: Infinity, operationsMax: KEYS, operation: write })
   const random = randomNumbers(1)
   const [readTimes, writeTimes] = [latencies(), latencies()]

@@ -3,18 +3,18 @@ import type { Opened, Settings } from '../contestants/contestant.js'
 import { choose } from '../harness/profile.js'
 import { randomNumbers } from '../harness/random.js'
 import { numberOf, type RunResult, type RunSpec, type Scenario } from '../harness/scenario.js'
-import { measureWrites, settingsOf } from '../harness/writes.js'
+import { measureWrites, settingsOf, type Place } from '../harness/writes.js'
 import { cellsOf, DURABLE, LEADING, someCallers, WRITE_COLUMNS } from './common.js'
 
 const KEYS = 1000
-/** With 256 callers at home in all of 1,000 namespaces, what is kept for each caller in each would be most of the cost. */
-const HOMES_MAX = 64
+/** Of each caller. With 256 callers that write all of 1,000 keys, what is kept for each caller and key would be most of the cost. */
+const OWN_KEYS = 64
 
 export const namespaces: Scenario = {
   name: 'namespaces',
   question: 'What do many namespaces cost?',
   workload:
-    '256 callers (quick: 64), each at home in all namespaces, or in 64 of more, so that all are used and each is shared; every write goes to one of these and to one of its keys, drawn at random: 1,000 keys in all, 256 B. Before what is measured every caller has written once wherever it is at home',
+    '1,000 keys in all, spread over the namespaces, 256 B; 256 callers (quick: 64), each of which writes 64 of the keys, drawn at random, and shares each of these with others. Before what is measured every caller has written each of its keys once, so that only the number of namespaces differs',
   durability: DURABLE,
   // The first files of every namespace.
   extraSeconds: ({ contestant, parameters }) =>
@@ -35,28 +35,26 @@ export const namespaces: Scenario = {
 function run(spec: RunSpec): Promise<RunResult> {
   const settings = settingsOf(spec.parameters)
   const random = randomNumbers(1)
-  const homes = Math.min(HOMES_MAX, settings.namespaces)
-  const keys = Math.max(1, Math.floor(KEYS / settings.namespaces))
   return measureWrites(spec, {
-    places: (_, caller) => ({
-      namespace: homeOf(settings, caller, Math.floor(random() * homes)),
-      key: `hot${Math.floor(random() * keys)}`,
-    }),
-    prepare: (opened) => writeAtHome(opened, settings, homes),
+    places: (_, caller) => placeOf(settings, caller, Math.floor(random() * OWN_KEYS)),
+    prepare: (opened) => writeAll(opened, settings),
   })
 }
 
-/** Neighbours share most of their namespaces; with the last caller all are used. */
-function homeOf({ callers, namespaces }: Settings, caller: number, index: number): number {
-  return (caller * Math.ceil(namespaces / callers) + index) % namespaces
+/** Neighbours share most of their keys; with the last caller all are used. */
+function placeOf({ callers, namespaces }: Settings, caller: number, index: number): Place {
+  const key = (caller * Math.ceil(KEYS / callers) + index) % KEYS
+  return { namespace: key % namespaces, key: `hot${key}` }
 }
 
-/** What a contestant makes for a caller in a namespace is there before it is measured. */
-async function writeAtHome(opened: Opened, settings: Settings, homes: number): Promise<void> {
+/** What a contestant makes for a caller and a key is there before it is measured. */
+async function writeAll(opened: Opened, settings: Settings): Promise<void> {
   const contents = incompressibleContents(settings.valueBytes)
-  const writeInAll = async (caller: number): Promise<void> => {
-    for (let i = 0; i < homes; i++)
-      await opened.write(caller, homeOf(settings, caller, i), 'hot0', contents(i))
+  const writeOwn = async (caller: number): Promise<void> => {
+    for (let index = 0; index < OWN_KEYS; index++) {
+      const { namespace, key } = placeOf(settings, caller, index)
+      await opened.write(caller, namespace, key, contents(index))
+    }
   }
-  await Promise.all(Array.from({ length: settings.callers }, (_, caller) => writeInAll(caller)))
+  await Promise.all(Array.from({ length: settings.callers }, (_, caller) => writeOwn(caller)))
 }

@@ -7,13 +7,14 @@ import { contestantOf } from '../contestants/index.js'
 import { choose } from '../harness/profile.js'
 import type { Measures, RunResult, RunSpec, Scenario } from '../harness/scenario.js'
 import { peakMemoryMiB, usageOf, usedBetween, writeOut } from '../harness/usage.js'
-import { distinctKeys, hotKeys, settingsOf, warmUp } from '../harness/writes.js'
+import { distinctKeys, hotKeys, settingsOf, warmUp, warmUpKeys } from '../harness/writes.js'
 import { cellsOf, DURABLE, LEADING, someCallers } from './common.js'
 import { HOT_KEYS } from './hot-set.js'
 
 const MIB = 1024 * 1024
 /** Of distinct keys, so that the minute shows what lasts: what the default bound holds takes the files ten minutes. */
 const BACKLOG_BYTES_MAX = 48 * MIB
+const BARE_CALLERS = 1024
 const WITHOUT_FLOOR = LEADING.filter((name) => !name.startsWith('floor'))
 /** The fastest rivals: a minute of each takes long. */
 const FASTEST = WITHOUT_FLOOR.filter((name) => name !== 'level batched')
@@ -22,7 +23,7 @@ export const sustained: Scenario = {
   name: 'sustained',
   question: 'What remains of it when nobody ever pauses?',
   workload:
-    'callers write for a minute (quick: 5 s) without pause, distinct keys or a hot set of 100, 8 namespaces; with distinct keys at most 48 MiB of backlog; what was put off counts: the rate with drain ends when nothing is left to do, and the run fails if a file is missing then. bare files: the same two files a key without a library',
+    'callers write for a minute (quick: 5 s) without pause, distinct keys or a hot set of 100, 8 namespaces; with distinct keys at most 48 MiB of backlog; what was put off counts: the rate with drain ends when nothing is left to do, and the run fails if a file is missing then. bare files: the same two files a key without a library, and always 1,024 keys to make, so that its batches are full',
   durability: DURABLE,
   repetitions: (usual) => Math.ceil(usual / 7),
   extraSeconds: ({ parameters }, { sustainedSeconds, seconds }) =>
@@ -52,7 +53,7 @@ export const sustained: Scenario = {
     { measure: 'cpuUs', title: 'CPU µs a write' },
     { measure: 'writtenBytes', title: 'bytes written a write' },
     { measure: 'memoryMiB', title: 'peak memory MiB' },
-    { measure: 'backlogMiB', title: 'largest backlog MiB' },
+    { measure: 'journalMiB', title: 'largest journal MiB' },
   ],
   plots: ['hot set', 'distinct'].flatMap((keys) =>
     (
@@ -60,7 +61,7 @@ export const sustained: Scenario = {
         { y: 'perSecond', yTitle: 'writes/s', name: 'throughput' },
         { y: 'p99Us', yTitle: 'µs', name: 'p99' },
         { y: 'memoryMiB', yTitle: 'MiB', name: 'memory' },
-        { y: 'backlogMiB', yTitle: 'MiB', name: 'backlog' },
+        { y: 'journalMiB', yTitle: 'MiB', name: 'journal' },
       ] as const
     ).map(({ y, yTitle, name }) => ({
       name: `${keys === 'distinct' ? 'distinct' : 'hot'}-${name}`,
@@ -71,7 +72,7 @@ export const sustained: Scenario = {
         y,
         yTitle,
         series: true,
-        logarithmic: name === 'memory' || name === 'backlog' ? 'none' : 'y',
+        logarithmic: name === 'p99' ? 'y' : 'none',
       },
     })),
   ),
@@ -80,14 +81,15 @@ export const sustained: Scenario = {
 async function run(spec: RunSpec): Promise<RunResult> {
   const { folder, profile, parameters } = spec
   const settings = settingsOf(parameters)
-  const { callers, namespaces } = settings
+  const { namespaces } = settings
+  const callers = spec.contestant === 'bare files' ? BARE_CALLERS : settings.callers
   const isDistinct = parameters['keys'] === 'distinct'
   const bound = isDistinct ? { backlogBytesMax: BACKLOG_BYTES_MAX } : {}
   const opened = await contestantOf(spec.contestant).open(folder, { ...settings, ...bound })
-  await warmUp(spec, opened)
-  await writeOut(folder)
   const contents = incompressibleContents(settings.valueBytes)
   const places = isDistinct ? distinctKeys(namespaces) : hotKeys(namespaces, HOT_KEYS)
+  await warmUp(spec, opened, isDistinct ? warmUpKeys(namespaces) : places)
+  await writeOut(folder)
   const before = usageOf(folder)
   const seconds = everySecond(opened)
   const loop = await closedLoop({
@@ -121,9 +123,9 @@ async function run(spec: RunSpec): Promise<RunResult> {
       cpuUs: used.cpuUs / operations,
       writtenBytes: used.deviceBytes / operations,
       memoryMiB,
-      ...(opened.backlogBytes === undefined
+      ...(opened.journalBytes === undefined
         ? {}
-        : { backlogMiB: Math.max(...series.map((second) => second['backlogMiB'] ?? 0)) }),
+        : { journalMiB: Math.max(...series.map((second) => second['journalMiB'] ?? 0)) }),
     },
     series,
   }
@@ -147,12 +149,12 @@ interface Seconds {
 }
 
 /** Looks once a second at what happened in it. A second that nobody could look at in time is a longer one. */
-function everySecond({ backlogBytes }: Opened): Seconds {
+function everySecond({ journalBytes }: Opened): Seconds {
   const series: Measures[] = []
   const times = latencies()
   const begin = performance.now()
   let from = begin
-  const look = (backlogMiB: number | undefined): void => {
+  const look = (journalMiB: number | undefined): void => {
     const now = performance.now()
     if (times.count === 0 && now === from) return
     series.push({
@@ -160,14 +162,14 @@ function everySecond({ backlogBytes }: Opened): Seconds {
       perSecond: (times.count * 1000) / (now - from),
       p99Us: times.summary().p99Us,
       memoryMiB: process.memoryUsage.rss() / MIB,
-      ...(backlogMiB === undefined ? {} : { backlogMiB }),
+      ...(journalMiB === undefined ? {} : { journalMiB }),
     })
     times.reset()
     from = now
   }
   const timer = setInterval(() => {
-    if (backlogBytes === undefined) look(undefined)
-    else void backlogBytes().then((bytes) => timer.hasRef() && look(bytes / MIB))
+    if (journalBytes === undefined) look(undefined)
+    else void journalBytes().then((bytes) => timer.hasRef() && look(bytes / MIB))
   }, 1000)
   return {
     acknowledged: (ms) => times.record(ms),
