@@ -92,10 +92,14 @@ export class Intake {
     for (const mailbox of this.#mailboxes.values()) this.#refuse(mailbox)
   }
 
-  /** At least one request if there is one whose heads are known; loads what is missing for the others. */
+  /**
+   * At least one request if there is one whose heads are known; loads what is missing for the others. What was put back is
+   * taken without what came since: whoever writes again and again what is refused would keep the others from getting through.
+   */
   take(mailbox: Mailbox, operationsMax: number, bytesMax: number): Request[] {
     const taken: Request[] = []
     this.#ready.delete(mailbox)
+    const isAgain = mailbox.againCount > 0
     let operations = 0
     let bytes = 0
     for (let next = mailbox.peekAt(0); next !== undefined; next = mailbox.peekAt(0)) {
@@ -104,7 +108,7 @@ export class Intake {
         continue
       }
       const full = operations + next.operationCount > operationsMax || bytes + next.bytes > bytesMax
-      if (taken.length > 0 && full) break
+      if (taken.length > 0 && (full || (isAgain && mailbox.againCount === 0))) break
       const error = takeLoadError(next)
       if (error !== null) {
         mailbox.take()

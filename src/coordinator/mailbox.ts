@@ -58,6 +58,7 @@ export class Mailbox {
   readonly #inside = new Queue<Request>()
   readonly #outside = new Queue<Request>()
   #operations = 0
+  #againCount = 0
   /** So many requests outside are looked through for those that were withdrawn. */
   #purgeAt = PURGE_AT
 
@@ -77,6 +78,11 @@ export class Mailbox {
 
   get insideCount(): number {
     return this.#inside.length
+  }
+
+  /** So many of the next requests were taken before, and are to be planned anew without what came since (`putBack`). */
+  get againCount(): number {
+    return this.#againCount
   }
 
   /** Operations that wait, those outside too. */
@@ -120,12 +126,14 @@ export class Mailbox {
   take(): Request | undefined {
     const request = this.#inside.shift()
     if (request === undefined) return this.#outside.shift()
+    if (this.#againCount > 0) this.#againCount--
     this.#leave(request)
     return request
   }
 
   /** Puts requests back to the front that were taken but have to be planned anew. */
   putBack(requests: readonly Request[]): void {
+    this.#againCount += requests.length
     for (const request of requests.toReversed()) {
       this.#inside.unshift(request)
       this.#enter(request)

@@ -42,6 +42,7 @@ export class KeyState extends Cacheable implements KeyView, ValueHolder {
   }
 
   setLoaded(answer: Exclude<HeadAnswer, UnreadableHead>): void {
+    this.loadError = null
     if (answer !== null && 'corrupt' in answer) {
       this.head = answer.head
       this.corruptMetadata = answer.corrupt
@@ -53,6 +54,7 @@ export class KeyState extends Cacheable implements KeyView, ValueHolder {
   }
 
   setWritten(head: Head): void {
+    this.loadError = null
     this.head = head
     this.corruptMetadata = null
     this.deletedBy = null
@@ -60,6 +62,7 @@ export class KeyState extends Cacheable implements KeyView, ValueHolder {
   }
 
   setDeleted(by: Writer | null): void {
+    this.loadError = null
     this.head = null
     this.corruptMetadata = null
     this.deletedBy = by

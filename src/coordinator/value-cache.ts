@@ -65,7 +65,7 @@ export class ValueCache {
   set(holder: ValueHolder, value: Uint8Array): void {
     const { value: before, valuePiece, valueIndex } = holder
     this.#add(holder, value)
-    if (valuePiece !== null) this.#remove(valuePiece, valueIndex, before!)
+    if (valuePiece !== null) this.#markDead(valuePiece, valueIndex, before!)
   }
 
   drop(holder: ValueHolder): void {
@@ -73,7 +73,7 @@ export class ValueCache {
     if (valuePiece === null) return
     holder.value = undefined
     holder.valuePiece = null
-    this.#remove(valuePiece, valueIndex, value!)
+    this.#markDead(valuePiece, valueIndex, value!)
   }
 
   /** Lets go of what is too much. */
@@ -116,15 +116,15 @@ export class ValueCache {
       for (const holder of used) holder.isValueUsed = false
       return false
     }
-    this.#empty(piece, (holder) => holder.isValueUsed)
+    this.#evacuate(piece, (holder) => holder.isValueUsed)
     return true
   }
 
-  #remove(piece: ValuePiece, index: number, value: Uint8Array): void {
+  #markDead(piece: ValuePiece, index: number, value: Uint8Array): void {
     piece.holders[index] = null
     piece.liveCount--
     this.#liveBytes -= liveBytes(value)
-    if (piece.liveCount === 0) this.#forget(piece)
+    if (piece.liveCount === 0) this.#discard(piece)
     else this.#pieces.set(piece, piece.bytes - bytesBeside(piece, value))
     if (this.#pieces.bytes > this.#liveBytes * KEPT_PER_LIVE + this.#deadBytesMax) this.#compact()
   }
@@ -132,18 +132,18 @@ export class ValueCache {
   #compact(): void {
     const piece = this.#pieces.oldest
     if (piece === null) return
-    this.#empty(piece, () => true)
+    this.#evacuate(piece, () => true)
     this.#pieces.delete(piece)
   }
 
-  #forget(piece: ValuePiece): void {
-    this.#leave(piece)
+  #discard(piece: ValuePiece): void {
+    this.#retire(piece)
     this.#pieces.delete(piece)
   }
 
   /** Those of its values that are to be kept go to another piece. */
-  #empty(piece: ValuePiece, isKept: (holder: ValueHolder) => boolean): void {
-    this.#leave(piece)
+  #evacuate(piece: ValuePiece, isKept: (holder: ValueHolder) => boolean): void {
+    this.#retire(piece)
     for (const holder of piece.holders) {
       if (holder === null) continue
       const value = holder.value!
@@ -155,7 +155,7 @@ export class ValueCache {
   }
 
   /** Nothing is added to it any more. */
-  #leave(piece: ValuePiece): void {
+  #retire(piece: ValuePiece): void {
     if (this.#last === piece) this.#last = null
     if (piece.buffer !== null && this.#byBuffer.get(piece.buffer) === piece)
       this.#byBuffer.delete(piece.buffer)

@@ -297,6 +297,34 @@ describe('outcomes', () => {
     expect(await ofOld).toMatchObject({ deleted: true })
   })
 
+  test('rejected with deletesOnly: a deletion gets through, also where somebody writes again at once what was refused', async () => {
+    const { backend, write, remove } = await given(['n'])
+    backend.holds = false
+    await write('n', 'old')
+    backend.holds = true
+    let goesOn = true
+    const writer = (async () => {
+      while (goesOn) await failureOf(() => write('n', 'new'))
+    })()
+    const removing = remove('n', 'old')
+    let commits = 0
+    for (let isDone = false; !isDone && commits < 10; commits++) {
+      const commit = await backend.nextCommit()
+      const writes = commit.plans[0]!.units.some(
+        (unit) => unit.kind === 'change' && unit.changes.some(({ kind }) => kind === 'write'),
+      )
+      if (writes) commit.answerAll({ status: 'rejected', error: NO_SPACE, deletesOnly: true })
+      else await commit.proceed()
+      isDone = !writes
+    }
+    expect(await removing).toMatchObject({ deleted: true })
+    expect(commits).toBeLessThan(5)
+    goesOn = false
+    const last = await backend.nextCommit()
+    last.answerAll({ status: 'rejected', error: NO_SPACE, deletesOnly: true })
+    await writer
+  })
+
   test('rejected with deletesOnly: a removal of the namespace is a deletion, a creation is not', async () => {
     const { backend, coordinator } = await given(['n'])
     const removed = coordinator.submit('n', { kind: 'remove' }, 0, null, undefined)

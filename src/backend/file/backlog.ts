@@ -145,6 +145,7 @@ export class Backlog {
   #count = 0
   #bytes = 0
   #stuckCount = 0
+  #stuckBytes = 0
 
   constructor(now: () => number) {
     this.#now = now
@@ -169,6 +170,11 @@ export class Backlog {
   /** Of these, the ones that could not be applied. */
   get stuckCount(): number {
     return this.#stuckCount
+  }
+
+  /** About what those take in the journal. */
+  get stuckBytes(): number {
+    return this.#stuckBytes
   }
 
   get(namespace: string): NamespaceBacklog | undefined {
@@ -207,11 +213,16 @@ export class Backlog {
     this.#addPending(namespace, { kind: 'delete', failure: null, known: null, ...change })
   }
 
+  /** Behind a removal that the tree does not show, both are one change, and the removal's segment is the one that is needed. */
   addCreate(namespace: string, revision: number, atMs: number, segment: Segment): void {
     const backlog = this.#namespace(namespace)
-    const before = backlog.change?.change
-    const change = before === 'remove' || before === 'recreate' ? 'recreate' : 'create'
-    this.#setChange(backlog, { change, revision, atMs, segment, failure: null })
+    const before = backlog.change
+    if (before === null || before.change === 'create') {
+      this.#setChange(backlog, { change: 'create', revision, atMs, segment, failure: null })
+    } else {
+      const { segment: oldest } = before
+      this.#setChange(backlog, { change: 'recreate', revision, atMs, segment: oldest, failure: null })
+    }
   }
 
   /** A removal takes the place of what came before it. Recovery may meet it behind later operations, where it was carried. */
@@ -268,15 +279,18 @@ export class Backlog {
     this.#forgetIfEmpty(backlog)
   }
 
-  failed(backlog: NamespaceBacklog, pending: Pending | PendingNamespace, failure: TaskFailure): void {
+  /** False: a later one has taken its place, which was not tried yet. */
+  failed(backlog: NamespaceBacklog, pending: Pending | PendingNamespace, failure: TaskFailure): boolean {
     const current = 'key' in pending ? backlog.entries.get(pending.key) : backlog.change
-    if (current !== pending) return
+    if (current !== pending) return false
     if ('key' in pending) backlog.putBehind(pending)
     if (pending.failure === null) {
       backlog.stuckCount++
       this.#stuckCount++
+      if ('key' in pending) this.#stuckBytes += recordBytes(pending)
     }
     pending.failure = failure
+    return true
   }
 
   /** Lays the record down in another segment. */
@@ -320,6 +334,7 @@ export class Backlog {
     if (pending.failure === null) return
     backlog.stuckCount--
     this.#stuckCount--
+    if ('key' in pending) this.#stuckBytes -= recordBytes(pending)
   }
 
   #namespace(name: string): NamespaceBacklog {

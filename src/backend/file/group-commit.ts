@@ -17,7 +17,9 @@ export interface GroupCommitOptions {
   readonly journal: Journal
   readonly backlog: Backlog
   readonly checkpointer: Checkpointer
+  /** Of what can't be brought into the tree; beyond either of them writes to its namespaces are refused. */
   readonly stuckKeysMax: number
+  readonly stuckBytesMax: number
   /** The append failed: no further write will be acknowledged. */
   onFailure(cause: unknown): AgentStateError
   /** Something was added to the backlog. */
@@ -82,8 +84,8 @@ export class GroupCommit {
 
   #refusal(plan: Plan): CommitOutcome | null {
     if (this.#failure !== null) return { status: 'rejected', error: this.#failure }
-    const { backlog, stuckKeysMax } = this.#options
-    if (backlog.stuckCount < stuckKeysMax) return null
+    const { backlog, stuckKeysMax, stuckBytesMax } = this.#options
+    if (backlog.stuckCount < stuckKeysMax && backlog.stuckBytes < stuckBytesMax) return null
     const stuck = backlog.get(plan.namespace)?.stuckCount ?? 0
     // Deletions may be what makes room for the others.
     if (stuck === 0 || onlyDeletes(plan)) return null

@@ -146,6 +146,11 @@ export class Journal {
     return this.#spares.length > 0
   }
 
+  /** Nothing in the oldest segment is needed, and it is not the current one. */
+  get hasUnheld(): boolean {
+    return this.#segments.length > 1 && this.#segments[0]!.holders === 0
+  }
+
   /** Milliseconds since the last append ended. */
   get quietMs(): number {
     return performance.now() - this.#lastAppendAt

@@ -30,10 +30,24 @@ export class KnownContents {
     if (!includesContent(this.#numbers.subarray(0, this.#used), content)) this.add(content)
   }
 
+  /**
+   * Adds what is not known yet. Until an opening has got through, each that begins again finds what the others have carried:
+   * without looking, what is known of a key would double every time.
+   */
   addPacked(packed: Uint32Array): void {
-    this.#reserve(packed.length)
-    this.#numbers.set(packed, this.#used)
-    this.#used += packed.length
+    const crcsBySize = new Map<number, Set<number>>()
+    const isNew = (size: number, crc: number): boolean => {
+      const crcs = crcsBySize.get(size)
+      if (crcs?.has(crc) === true) return false
+      if (crcs === undefined) crcsBySize.set(size, new Set([crc]))
+      else crcs.add(crc)
+      return true
+    }
+    for (let i = 0; i < this.#used; i += PAIR) isNew(this.#numbers[i]!, this.#numbers[i + 1]!)
+    for (let i = 0; i < packed.length; i += PAIR) {
+      const content = { size: packed[i]!, crc: packed[i + 1]! }
+      if (isNew(content.size, content.crc)) this.add(content)
+    }
   }
 
   /** A copy without the one given, which is told of elsewhere. */

@@ -26,8 +26,6 @@ import { NAMESPACE_ITSELF, TreeWaiters } from './tree-waiters.js'
 /** A journal that was not appended to for so long is idle. */
 const QUIET_MS = 20
 const LAG_MAX_MS = 5000
-/** What is added within so short a time is looked at together. */
-const LOOK_MS = 5
 const TASK_KEYS_MAX = 256
 const TASK_BYTES_MAX = 8 * 1024 * 1024
 const RETRY_FIRST_MS = 250
@@ -48,6 +46,14 @@ export interface MaterializerOptions {
   /** A namespace is gone from the tree. */
   removed(namespace: string): void
   preserved(namespace: string, key: string, preservedAs: string): void
+}
+
+/** What is the same for all namespaces that are looked at together. */
+interface Look {
+  readonly now: number
+  /** When the journal will have been idle for long enough, if nothing is appended. */
+  readonly quietAtMs: number
+  readonly isCrowded: boolean
 }
 
 interface Taken {
@@ -74,7 +80,8 @@ export class Materializer {
 
   /** Something was added to the backlog. Cheap while it is known when to look at it. */
   poke(): void {
-    const isLookedAtSoon = this.#timer !== null && this.#timerAtMs <= performance.now() + LOOK_MS
+    // What was just added is not due before, unless somebody waits for it or the backlog is crowded.
+    const isLookedAtSoon = this.#timer !== null && this.#timerAtMs <= performance.now() + QUIET_MS
     if (isLookedAtSoon && this.#waiters.isEmpty && !this.#options.isCrowded()) return
     this.kick()
   }
@@ -93,14 +100,15 @@ export class Materializer {
   /** Starts what is due. */
   kick(): void {
     if (this.#stopped) return
-    const { backlog, workers } = this.#options
+    const { backlog, workers, quietMs, isCrowded } = this.#options
     const now = performance.now()
+    const looked: Look = { now, quietAtMs: now + QUIET_MS - quietMs(), isCrowded: isCrowded() }
     let nextAtMs = Infinity
     let onlyStuck = true
     for (const namespace of backlog) {
       if (this.#running.size >= workers) return
       if (namespace.isBusy) continue
-      const dueAtMs = this.#dueAtMs(namespace, now)
+      const dueAtMs = this.#dueAtMs(namespace, looked)
       if (dueAtMs <= now) {
         void this.#materialize(namespace)
       } else {
@@ -162,15 +170,13 @@ export class Materializer {
     this.#waiters.rejectAll(stopped())
   }
 
-  #dueAtMs(namespace: NamespaceBacklog, now: number): number {
+  #dueAtMs(namespace: NamespaceBacklog, { now, quietAtMs, isCrowded }: Look): number {
     // What somebody waits for is tried at once, also what is stuck: the attempt ends the waiting, one way or the other.
     if (this.#waiters.has(namespace.name)) return now
     if (namespace.stuckCount === namespace.count) return namespace.retryAtMs
-    if (this.#options.isCrowded()) return now
+    if (isCrowded) return now
     if (removalOf(namespace)?.failure != null) return namespace.retryAtMs
-    const lagAtMs = namespace.waitingSinceMs + LAG_MAX_MS
-    const quietAtMs = now + QUIET_MS - this.#options.quietMs()
-    return Math.min(lagAtMs, quietAtMs)
+    return Math.min(namespace.waitingSinceMs + LAG_MAX_MS, quietAtMs)
   }
 
   #wakeAt(atMs: number, now: number, unimportant: boolean): void {
@@ -279,9 +285,10 @@ export class Materializer {
     }
   }
 
+  /** Whoever waits for an operation that a later one has replaced waits for that one. */
   #stuck(namespace: NamespaceBacklog, pending: Pending | PendingNamespace, failure: TaskFailure): void {
     const isNew = pending.failure === null
-    this.#options.backlog.failed(namespace, pending, failure)
+    if (!this.#options.backlog.failed(namespace, pending, failure)) return
     const what = 'key' in pending ? `key '${pending.key}'` : 'the directory'
     const message = `${what} of namespace '${namespace.name}' can't be brought into the tree: ${failure.message}`
     if (isNew) this.#options.warning('TREE_STUCK', `${message}; it is durable, readable, and tried again`)

@@ -154,7 +154,9 @@ export class OpenRoot {
 
     this.#backlog = backlog
     this.checkpointer = new Checkpointer(checkpoint)
-    this.#space = new SpaceWait(host.limits.spaceWaitMs, () => this.#journal.prepareSpare())
+    this.#space = new SpaceWait(host.limits.spaceWaitMs, async () =>
+      this.#journal.hasSpare ? null : this.#journal.prepareSpare(),
+    )
     const onSpace = (failure: string | null): void => this.#space.note(failure)
     const directory = layout.journal
     const journal = { fs: guard.guardOpening(), runner, directory, storeId, fileMode, onSpace }
@@ -164,6 +166,7 @@ export class OpenRoot {
       backlog,
       checkpointer: this.checkpointer,
       stuckKeysMax: host.limits.stuckKeysMax,
+      stuckBytesMax: host.limits.backlogBytesMax / 2,
       onFailure: (cause) => this.#fail(cause),
       onCommitted: () => this.#committed(),
       onNoRoom: () => this.#space.noteFull(),

@@ -227,7 +227,7 @@ class CollectedValues {
     return start
   }
 
-  /** In a buffer of its own, so that it can be transferred to another thread. */
+  /** In a buffer of its own: a part of one would take all of it along to the other thread. */
   join(): Uint8Array {
     const [first] = this.#values
     if (first !== undefined && first.length === this.#size && first.buffer.byteLength === this.#size)

@@ -1,6 +1,6 @@
 /**
  * Upkeep owns what is done when nothing else is: after a while without appends a checkpoint says where the journal ends, and
- * whenever operations have left the backlog it gives segments back.
+ * whenever operations have left the backlog, or the journal needs a segment and has old ones, it gives segments back.
  *
  * - A frame that is the last one can't be told from a torn append when it is damaged, and nobody misses one that was cut
  *   off, until a checkpoint has said how far the journal went. It also says what of it is not needed any more.
@@ -13,6 +13,7 @@ import { FrameEncoder, type CarriedRecord } from './frame-encoder.js'
 import type { GroupCommit } from './group-commit.js'
 import { JournalValues } from './journal-values.js'
 import type { Journal } from './journal.js'
+import { SEGMENT_BYTES } from './segment.js'
 import type { ValueLocation } from './tasks.js'
 
 const IDLE_MS = 50
@@ -30,6 +31,7 @@ export interface UpkeepOptions {
 
 /** What a record takes besides its value, roughly. */
 const CARRY_RECORD_BYTES = 256
+const CARRY_GAIN_MIN = SEGMENT_BYTES / 2
 
 type Carried = { readonly namespace: string; readonly pending: Pending | PendingNamespace }
 
@@ -46,9 +48,14 @@ export class Upkeep {
     this.#options = options
   }
 
-  /** The journal was appended to. */
+  /**
+   * The journal was appended to. Repeated writes of the same keys leave segments behind them that nobody holds, before the
+   * tree has any of it: these are filled again, instead of more and more new ones.
+   */
   appended(): void {
+    const { journal } = this.#options
     this.#wait()
+    if (!journal.hasSpare && journal.hasUnheld) this.#giveBack()
   }
 
   /** Operations have left the backlog, or are known to be stuck. */
@@ -57,16 +64,27 @@ export class Upkeep {
     if (backlog.count === 0) journal.noteDrained()
     if (this.#stopped) return
     this.#wait()
+    this.#giveBack()
+  }
+
+  #giveBack(): void {
+    const { backlog } = this.#options
     if (this.#recycleAsked) return
     this.#recycleAsked = true
     this.#do(async () => {
       this.#recycleAsked = false
       await this.recycle()
-      if (journal.oldestHeld !== null && backlog.count > 0 && backlog.count === backlog.stuckCount) {
+      if (backlog.count > 0 && backlog.count === backlog.stuckCount && this.#isWorthCarrying) {
         await this.carry()
         await this.recycle()
       }
     })
+  }
+
+  /** Carrying gives back clearly more than it writes: otherwise what is stuck would be written again and again. */
+  get #isWorthCarrying(): boolean {
+    const { backlog, journal } = this.#options
+    return journal.oldestHeld !== null && journal.backlogBytes > 2 * backlog.bytes + CARRY_GAIN_MIN
   }
 
   async recycle(): Promise<void> {

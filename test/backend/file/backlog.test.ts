@@ -37,7 +37,9 @@ function checkCounts(backlog: Backlog, segments: readonly Segment[]): void {
     'key' in pending ? 96 + pending.key.length + (pending.kind === 'write' ? pending.size : 0) : 0,
   )
   expect(backlog.bytes).toBe(bytes.reduce((sum, each) => sum + each, 0))
-  expect(backlog.stuckCount).toBe(all.filter(({ failure }) => failure !== null).length)
+  const stuck = all.map(({ failure }) => failure !== null)
+  expect(backlog.stuckCount).toBe(stuck.filter(Boolean).length)
+  expect(backlog.stuckBytes).toBe(bytes.reduce((sum, each, index) => sum + (stuck[index]! ? each : 0), 0))
   for (const namespace of backlog) {
     const own = pendingOf(backlog, namespace.name)
     expect(namespace.count).toBe(own.length)
@@ -48,6 +50,35 @@ function checkCounts(backlog: Backlog, segments: readonly Segment[]): void {
     expect(each.holders).toBe(all.filter((pending) => pending.segment === each).length)
   }
 }
+
+test('I1: behind a removal that the tree does not show, the segment with the removal is held as long as that', () => {
+  const [older, newer] = [segment(1), segment(2)]
+  const backlog = new Backlog(() => 0)
+  backlog.addRemove('n', 3, 3, older)
+  backlog.addCreate('n', 4, 4, newer)
+  backlog.addCreate('n', 5, 5, newer)
+  expect(pendingOf(backlog, 'n')).toMatchObject([{ change: 'recreate', revision: 5, segment: older }])
+  expect([older.holders, newer.holders]).toEqual([1, 0])
+  backlog.doneNamespace(backlog.get('n')!, backlog.get('n')!.change!)
+  expect([older.holders, newer.holders]).toEqual([0, 0])
+})
+
+test('I9: what is carried again and again by openings that do not get through is known once', () => {
+  const backlog = new Backlog(() => 0)
+  const where = segment()
+  const record = (body: JournalRecord['body'], revision: number): void =>
+    backlog.addRecovered({ namespace: 'n', revision, atMs: 1, body }, () => where)
+  const write = (crc: number) =>
+    ({ kind: 'write', ...written('k', 1, where), crc, segment: 1 }) as unknown as JournalRecord['body']
+  for (let opening = 0; opening < 10; opening++) {
+    if (opening === 0) record(write(1), 1)
+    record(write(2), 2)
+    const { known } = backlog.find('n', 'k')!
+    const contents = known!.packed({ size: 1, crc: 2 })
+    expect(contents).toEqual(opening === 0 ? Uint32Array.of(1, 1) : Uint32Array.of(1, 1, 2, 3))
+    record({ kind: 'superseded', key: 'k', contents: Uint32Array.of(...contents, 2, 3, 2, 3) }, 2)
+  }
+})
 
 const KEYS = ['a', 'a/b', 'a/b/c', 'a/d', 'e', 'e/f']
 

@@ -88,6 +88,7 @@ export async function startCommitting(stuckKeysMax = 1000, segments = 1): Promis
     backlog,
     checkpointer,
     stuckKeysMax,
+    stuckBytesMax: 64 * 1024 * 1024,
     onFailure: (cause) => {
       failures.push(cause)
       return stateError('STORE_FAILED', 'the store has failed', { cause })

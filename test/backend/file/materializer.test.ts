@@ -79,6 +79,33 @@ function given(options: Partial<MaterializerOptions> = {}): Given {
   return made
 }
 
+test('an attempt that a later write has replaced says nothing of that one', async () => {
+  const { runner, materializer, write, warnings } = given()
+  write('n', 'k', 5)
+  materializer.poke()
+  const first = runner.nextMaterialize()
+  write('n', 'k', 6)
+  const waiting = materializer.materialized('n', ['k'], 6)
+  first.answer(failed(0))
+  await vi.waitFor(() => runner.nextMaterialize().answer(failed()))
+  await waiting
+  expect(warnings).toEqual([])
+})
+
+test('I9: under load it looks at the backlog now and then, however many namespaces there are and groups come', () => {
+  let looks = 0
+  const { materializer, write } = given({
+    quietMs: () => 0,
+    isCrowded: () => {
+      looks++
+      return false
+    },
+  })
+  for (let index = 0; index < 1000; index++) write(`n${index}`, 'k', index + 1)
+  for (let group = 0; group < 10; group++) materializer.poke()
+  expect(looks).toBeLessThanOrEqual(20)
+})
+
 const keysOf = ({ operations }: MaterializeTask): string[] => operations.map(({ key }) => key)
 const failed = (...indexes: number[]) => ({
   failures: indexes.map((index) => ({ index, code: 'EACCES', message: 'no permission' })),

@@ -165,6 +165,31 @@ describe('giving segments back', () => {
     expect(made.journal.hasSpare).toBe(true)
   })
 
+  test('I9: however often the same keys are written, a few segments do, also before the tree has any of it', async () => {
+    const made = await given()
+    for (let index = 0; index < 20; index++) {
+      await made.commit(planOf('n', written('k', filling(0))))
+      await settle()
+    }
+    expect(made.backlog.count).toBe(1)
+    expect([...made.fs.files.keys()].filter((path) => path.startsWith(DIRECTORY)).length).toBeLessThan(5)
+    expect(made.checkpoint.state.position.segment).toBe(made.backlog.find('n', 'k')!.segment.id)
+  })
+
+  test('I1: not the one with a removal that the tree does not show, when the namespace was made again behind it', async () => {
+    const made = await given()
+    await made.commit(planOf('n', 'remove'))
+    await made.commit(planOf('m', written('k', filling(4096))))
+    await made.commit(planOf('n', 'create'), planOf('m', written('k')))
+    expect(made.journal.end.segment).toBe(2)
+    made.done('m')
+    await settle()
+    expect(made.checkpoint.state.position.segment).toBe(1)
+    made.done('n')
+    await settle()
+    expect(made.checkpoint.state.position.segment).toBe(2)
+  })
+
   test('I8: a checkpoint that fails is the failure of the store, and nothing is given back', async () => {
     const made = await given()
     await made.commit(planOf('n', written('k', filling(0))))
@@ -249,6 +274,19 @@ describe('stuck operations that hold old segments back', () => {
           entries: [...entries.values()].map(({ kind, key, revision }) => [kind, key, revision]),
         }))
     expect(shape(recovered)).toEqual(shape(made.backlog))
+  })
+
+  test('I9: are not written again and again, where that would give little back', async () => {
+    const made = await given()
+    for (const key of ['a', 'b', 'c']) await made.commit(planOf('n', written(key, filling(0))))
+    made.stuck('n')
+    await settle()
+    const before = made.journal.end.sequence
+    for (let index = 0; index < 5; index++) {
+      made.upkeep.progressed()
+      await settle()
+    }
+    expect(made.journal.end.sequence).toBe(before)
   })
 
   test('wait while something else is not stuck', async () => {
