@@ -100,9 +100,9 @@ export class Materializer {
   /** Starts what is due. */
   kick(): void {
     if (this.#stopped) return
-    const { backlog, workers, quietMs, isCrowded } = this.#options
+    const { backlog, workers } = this.#options
     const now = performance.now()
-    const looked: Look = { now, quietAtMs: now + QUIET_MS - quietMs(), isCrowded: isCrowded() }
+    const looked = this.#look(now)
     let nextAtMs = Infinity
     let onlyStuck = true
     for (const namespace of backlog) {
@@ -168,6 +168,11 @@ export class Materializer {
     if (this.#timer !== null) clearTimeout(this.#timer)
     if (this.#running.size > 0) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve))
     this.#waiters.rejectAll(stopped())
+  }
+
+  #look(now: number): Look {
+    const quietAtMs = now + QUIET_MS - this.#options.quietMs()
+    return { now, quietAtMs, isCrowded: this.#options.isCrowded() }
   }
 
   #dueAtMs(namespace: NamespaceBacklog, { now, quietAtMs, isCrowded }: Look): number {

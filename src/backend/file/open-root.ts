@@ -11,6 +11,7 @@ import { AgentStateError, stateError } from '../../errors.js'
 import type { BackendMetrics } from '../../metrics.js'
 import type { FileSettings } from '../../open-options.js'
 import type { BackendHost, CommitOutcome, OpenAnswer, Plan } from '../backend.js'
+import { BacklogGate } from './backlog-gate.js'
 import { Backlog } from './backlog.js'
 import { CheckpointFile } from './checkpoint.js'
 import { Checkpointer } from './checkpointer.js'
@@ -28,7 +29,6 @@ import { PastConflicts } from './past-conflicts.js'
 import { readJournal, type FoundJournal } from './recovery.js'
 import { RootGuard } from './root-guard.js'
 import { noJournal, prepareFormat, prepareRoot, prepareStoreDirectories, unusable } from './root.js'
-import { SEGMENT_BYTES } from './segment.js'
 import { SpaceWait } from './space-wait.js'
 import type { TaskRunner } from './task-runner.js'
 import type { RootContext } from './tasks.js'
@@ -129,11 +129,11 @@ export class OpenRoot {
   readonly #journal: Journal
   readonly #upkeep: Upkeep
   readonly #space: SpaceWait
+  readonly #gate: BacklogGate
   readonly #earlier: EarlierSegments
   #failure: AgentStateError | null = null
   /** Set when the checkpoint says so: before that it must go on naming what was found. */
   #hasBegun = false
-  readonly #roomWaiters: (() => void)[] = []
   /** Null where the file system keeps all names apart. */
   #spellings: NamespaceSpellings | null = null
   #preserved = 0
@@ -161,6 +161,12 @@ export class OpenRoot {
     const directory = layout.journal
     const journal = { fs: guard.guardOpening(), runner, directory, storeId, fileMode, onSpace }
     this.#journal = new Journal(journal, next, this.#earlier.reusable)
+    this.#gate = new BacklogGate({
+      backlog,
+      journal: this.#journal,
+      limits: host.limits,
+      onWaiting: () => this.materializer.kick(),
+    })
     this.commits = new GroupCommit({
       journal: this.#journal,
       backlog,
@@ -177,7 +183,7 @@ export class OpenRoot {
       context,
       workers: settings.workers,
       quietMs: () => (this.commits.isIdle ? this.#journal.quietMs : 0),
-      isCrowded: () => this.#fill > 0.5,
+      isCrowded: () => this.#gate.fill > 0.5,
       onProgress: () => this.#progressed(),
       warning: (code, message) => host.warning(code, message),
       removed: (namespace) => this.#spellings?.release(namespace),
@@ -228,14 +234,7 @@ export class OpenRoot {
   /** Null, or a promise to wait for: the backlog is full, or the disk. */
   ready(): Promise<void> | null {
     if (this.#failure !== null) return null
-    const stuckOnly = this.#backlog.count === this.#backlog.stuckCount
-    if (this.#fill >= 1 && !stuckOnly) {
-      return new Promise((resolve) => {
-        this.#roomWaiters.push(resolve)
-        this.materializer.kick()
-      })
-    }
-    return this.#space.wait()
+    return this.#gate.wait() ?? this.#space.wait()
   }
 
   commit(plans: readonly Plan[]): Promise<readonly CommitOutcome[]> {
@@ -277,18 +276,11 @@ export class OpenRoot {
       ...this.#journal.counts(),
       noRoomMs: this.#space.fullMs,
       backlogKeys: this.#backlog.count,
-      backlogFill: this.#fill,
+      backlogFill: this.#gate.fill,
       stuckKeys: this.#backlog.stuckCount,
       materializingMs: this.materializer.runningMs,
       materialized: this.materializer.materializedCount,
     }
-  }
-
-  /** How full the backlog is: 1 at its bound. By segments alone, which come free as a whole, writers would stop and go. */
-  get #fill(): number {
-    const { backlogKeysMax: keysMax, backlogBytesMax: bytesMax } = this.#parts.host.limits
-    const held = this.#journal.backlogBytes / (bytesMax + 2 * SEGMENT_BYTES)
-    return Math.max(this.#backlog.count / keysMax, this.#backlog.bytes / bytesMax, held)
   }
 
   /**
@@ -345,9 +337,7 @@ export class OpenRoot {
 
   #progressed(): void {
     if (this.#hasBegun) this.#upkeep.progressed()
-    const stuckOnly = this.#backlog.count === this.#backlog.stuckCount
-    if (this.#fill >= 1 && !stuckOnly) return
-    for (const resolve of this.#roomWaiters.splice(0)) resolve()
+    this.#gate.progressed()
   }
 
   async #tryFlush(onProgress: CloseRootOptions['onProgress']): Promise<void> {
@@ -365,7 +355,7 @@ export class OpenRoot {
     this.#failure = error
     void this.materializer.stop()
     void this.#upkeep.stop()
-    for (const resolve of this.#roomWaiters.splice(0)) resolve()
+    this.#gate.open()
     this.#space.stop()
     this.#parts.host.failed(error)
     return error
