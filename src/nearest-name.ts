@@ -21,11 +21,8 @@ export function nearestName(name: string, known: readonly string[]): string | nu
   return nearest
 }
 
-/**
- * How many letters have to be put in, taken out, replaced or swapped with the next to make one text of the other (optimal
- * string alignment distance). Keeps the last three rows of its table.
- */
-export function countEdits(from: string, to: string): number {
+/** Optimal string alignment distance; `rows` holds the last three rows of its table. */
+function countEdits(from: string, to: string): number {
   let beforePrevious: number[] = []
   let previous = Array.from({ length: to.length + 1 }, (_, column) => column)
   for (let row = 1; row <= from.length; row++) {
