@@ -25,6 +25,7 @@ interface Options {
   readonly results?: string
   readonly seed: number
   readonly resume?: true
+  readonly cpuProfiles?: string
   readonly rivals: boolean
   readonly report: boolean
   readonly reportOnly?: true
@@ -52,6 +53,7 @@ const program = new Command('bench')
   )
   .option('--seed <n>', 'decides the order of the runs (default: random)', positive, randomInt(1, 2 ** 31))
   .option('--resume', 'leave out what has results of this commit, profile and number of repetitions')
+  .option('--cpu-profiles <dir>', 'keep a CPU profile of every run; runs become slower by that')
   .option('--no-rivals', 'install and measure no rivals')
   .option('--no-report', 'make no report and no plots')
   .option('--report-only', 'make the report and the plots from the results that are there')
@@ -102,6 +104,7 @@ async function main(): Promise<void> {
       results,
       seed,
       resume: options.resume === true,
+      cpuProfiles: options.cpuProfiles,
     })
     if (failures > 0) process.exitCode = 1
   }
@@ -115,9 +118,9 @@ async function main(): Promise<void> {
 /** What is less than the full measurement does not overwrite the results that are kept. */
 function resultsOf(options: Options): string {
   const { name } = profileOf(options)
-  const { contestants, rivals, repetitions, seconds, burst } = options
+  const { contestants, rivals, repetitions, seconds, burst, cpuProfiles } = options
   const isPartial =
-    [contestants, repetitions, seconds, burst].some((option) => option !== undefined) || !rivals
+    [contestants, repetitions, seconds, burst, cpuProfiles].some((option) => option !== undefined) || !rivals
   if (name === 'full' && !isPartial) return RESULTS
   return fileURLToPath(new URL(`results-${name === 'full' ? 'partial' : name}/`, import.meta.url))
 }

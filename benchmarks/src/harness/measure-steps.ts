@@ -16,6 +16,8 @@ export interface MeasureOptions extends Selection {
   readonly seed: number
   /** Leaves out what has results of this commit, profile and number of repetitions. */
   readonly resume: boolean
+  /** Where CPU profiles are kept. */
+  readonly cpuProfiles?: string | undefined
 }
 
 /** Returns the number of runs that failed. */
@@ -68,6 +70,7 @@ async function measureStep(step: Step, options: MeasureOptions, place: Place): P
   const begin = performance.now()
   const results = await runScenario({
     ...{ scenario, cells, repetitions, flushDelayMs, profile: options.profile, seed: options.seed },
+    cpuProfiles: options.cpuProfiles,
     ...place,
     machine: await machineFacts(place.root),
     onRun: (cell, done, total) => {

@@ -1,7 +1,7 @@
 /** One run: a fresh process, a fresh folder, and nothing of either is left. */
 import { fork, spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { FlushShim } from './flush-shim.js'
 import type { Profile } from './profile.js'
@@ -17,16 +17,17 @@ export interface RunSettings {
   readonly root: string
   readonly shim: FlushShim | null
   readonly flushDelayMs: number
+  readonly cpuProfiles?: string | undefined
   readonly signal: AbortSignal
 }
 
 export async function runCell(cell: Cell, settings: RunSettings): Promise<RunResult> {
-  const { scenario, profile, root, shim, flushDelayMs, signal } = settings
+  const { scenario, profile, root, shim, flushDelayMs, cpuProfiles, signal } = settings
   const folder = await mkdtemp(join(root, 'run-'))
   try {
     const spec: RunSpec = { ...cell, scenario, profile, flushDelayMs, folder }
     const env = { ...process.env, ...shim?.environment(flushDelayMs) }
-    return await inChild(spec, { env, signal })
+    return await inChild(spec, { env, signal, nodeArguments: profilingTo(cpuProfiles, spec) })
   } finally {
     await rm(folder, { recursive: true, force: true, maxRetries: 3 })
     // Whoever comes next does not pay for what is left to be written of this one, its deletion included.
@@ -39,15 +40,27 @@ export interface ChildSettings {
   readonly signal?: AbortSignal
   /** A program, with arguments, that is to start the process. */
   readonly starter?: readonly string[]
+  readonly nodeArguments?: readonly string[]
 }
 
-export function inChild(spec: RunSpec, { env, signal, starter = [] }: ChildSettings): Promise<RunResult> {
+/** Each run has a folder of its own, in which each thread has a file. */
+function profilingTo(folder: string | undefined, spec: RunSpec): string[] {
+  if (folder === undefined) return []
+  const parts = [spec.scenario, spec.contestant, ...Object.values(spec.parameters), basename(spec.folder)]
+  const name = parts.join('-').replaceAll(/[^\w-]+/g, '-')
+  return ['--cpu-prof', `--cpu-prof-dir=${join(folder, name)}`]
+}
+
+export function inChild(
+  spec: RunSpec,
+  { env, signal, starter = [], nodeArguments = [] }: ChildSettings,
+): Promise<RunResult> {
   return new Promise((resolve, reject) => {
     let result: RunResult | null = null
     let errors = ''
     const command = [...starter, process.execPath]
     const child = fork(CHILD, [JSON.stringify(spec)], {
-      ...{ env, signal, execPath: command[0]!, execArgv: command.slice(1) },
+      ...{ env, signal, execPath: command[0]!, execArgv: [...command.slice(1), ...nodeArguments] },
       killSignal: 'SIGKILL',
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],

@@ -19,7 +19,7 @@ export const opening: Scenario = {
   name: 'opening',
   question: 'How long does it take to open what was closed well, and what was killed?',
   workload:
-    'clean: so many keys of 256 B in 8 namespaces, closed; then opened. killed: so many MiB of 4 KiB contents written to distinct keys, then SIGKILL; opened. Afterwards every key is read and its content compared. The log is what there is of journal or write-ahead log when the process is dead, with what is kept ready in it, so that it tells how much had to be brought in at most. The process that opens is a fresh one, the page cache is warm',
+    'clean: so many keys of 256 B in 8 namespaces, closed; then opened. killed: so many MiB of 4 KiB contents written to distinct keys, then SIGKILL; opened. Afterwards every key is read and its content compared. The log is what there is of journal or write-ahead log when the process is dead, with what is kept ready in it, so that it tells how much had to be brought in at most. The process that opens has done nothing but open and close another store before, the page cache is warm',
   durability: 'what is opened was synced before it was acknowledged',
   repetitions: (usual) => Math.min(usual, 3),
   extraSeconds: ({ contestant, parameters }) => {

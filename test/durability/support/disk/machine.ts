@@ -119,6 +119,12 @@ export function readTree(state: DiskState): BareTree {
   return tree
 }
 
+/** The names in a directory; none if there is none. */
+export function namesIn(state: DiskState, path: string): string[] {
+  const inode = find(state, path)
+  return inode === null ? [] : [...state.entries(inode)].map(([name]) => name)
+}
+
 function find(state: DiskState, path: string): InodeId | null {
   let inode = ROOT_INODE
   for (const name of path.split('/').filter((part) => part !== '')) {
