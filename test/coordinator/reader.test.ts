@@ -151,6 +151,22 @@ describe('heads', () => {
     expect(await coordinator.head('n', 'k', undefined)).toMatchObject({ size: 1 })
   })
 
+  test('that they could not be looked up for somebody who gave up then says nothing to the next one', async () => {
+    for (const ask of ['head', 'write'] as const) {
+      const { coordinator, backend, write } = await given({ k: 'v' })
+      const controller = new AbortController()
+      const aborted = failureOf(() => write('n', 'k', 'given up', controller.signal))
+      await until(() => backend.headQuestions.length === 1)
+      backend.headQuestions[0]!.answer.resolve([{ unreadable: UNREADABLE }])
+      controller.abort(new Error('enough'))
+      expect(await aborted).toMatchObject({ message: 'enough' })
+      await settle()
+      backend.holdsQuestions = false
+      const asked = ask === 'head' ? coordinator.head('n', 'k', undefined) : write('n', 'k', 'later')
+      expect(await asked).toBeTruthy()
+    }
+  })
+
   test('I11: when they can not be looked up, who waits behind the writer that fails gets his turn', async () => {
     const limits = { queueBytesMax: 10, queueOperationsMax: 1 }
     const { backend, coordinator, create, write } = await given({ k: 'v' }, limits)

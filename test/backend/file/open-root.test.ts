@@ -7,6 +7,7 @@ import { nodeFileSystem, systemError, type FileSystem } from '../../../src/backe
 import type { FileBackendParts } from '../../../src/backend/file/file-backend.js'
 import { openRoot, type OpenRoot } from '../../../src/backend/file/open-root.js'
 import { runTask } from '../../../src/backend/file/run-task.js'
+import { SEGMENT_BYTES } from '../../../src/backend/file/segment.js'
 import type { MaterializeTask, Task } from '../../../src/backend/file/tasks.js'
 import { deferred, failureOf, nextTurn, refusal } from '../../../src/contract/observe.js'
 import type { AgentStateError } from '../../../src/errors.js'
@@ -272,6 +273,24 @@ describe('recovery', () => {
     expect(positions).toEqual(positions.map(() => before))
     for (const key of keys) expect(readFileSync(under.path('n', key))[0]).toBe(key.charCodeAt(0))
   })
+})
+
+test('I9: what is too large for the room there is does not have small segments take it up', async () => {
+  const under = new RootUnderTest()
+  let prepared = 0
+  under.instead = (task) => {
+    if (task.kind !== 'prepare-segment') return undefined
+    if (task.bytes > SEGMENT_BYTES) return { failure: { code: 'ENOSPC', message: 'full' } }
+    prepared++
+    return undefined
+  }
+  const root = await under.open()
+  for (let attempt = 0; attempt < 6; attempt++) {
+    await root.ready()
+    const [outcome] = await commit(root, planOf('n', 'create', written('k', new Uint8Array(20 * MIB))))
+    expect(outcome).toMatchObject({ status: 'rejected', error: { code: 'NO_SPACE' } })
+  }
+  expect(prepared).toBeLessThanOrEqual(2)
 })
 
 describe('failing', () => {
