@@ -13,6 +13,7 @@ import type { FileSettings } from '../../open-options.js'
 import type { BackendHost, CommitOutcome, OpenAnswer, Plan } from '../backend.js'
 import { BacklogGate } from './backlog-gate.js'
 import { Backlog } from './backlog.js'
+import { Carrier, type CarryFailure } from './carrier.js'
 import { CheckpointFile } from './checkpoint.js'
 import { Checkpointer } from './checkpointer.js'
 import { cleanUp, type Cleanup } from './clean-up.js'
@@ -127,6 +128,7 @@ export class OpenRoot {
   readonly #guard: RootGuard
   readonly #backlog: Backlog
   readonly #journal: Journal
+  readonly #carrier: Carrier
   readonly #upkeep: Upkeep
   readonly #space: SpaceWait
   readonly #gate: BacklogGate
@@ -192,12 +194,13 @@ export class OpenRoot {
         host.external(namespace, key, preservedAs)
       },
     })
+    this.#carrier = new Carrier({ fs, backlog, commits: this.commits })
     this.#upkeep = new Upkeep({
-      fs,
       journal: this.#journal,
       backlog,
       checkpointer: this.checkpointer,
       commits: this.commits,
+      carrier: this.#carrier,
       onFailure: (cause) => this.commits.fail(cause),
     })
     this.source = new TreeSource(runner, context, backlog, this.checkpointer)
@@ -290,17 +293,11 @@ export class OpenRoot {
    */
   async #carryFound(): Promise<void> {
     syncSegments(this.#parts.fs, this.#earlier.unneeded)
-    if (await this.#upkeep.carry()) return
+    if ((await this.#carrier.carry()) === null) return
     await this.#tryFlush(undefined)
-    if (this.#failure === null && (await this.#upkeep.carry())) return
-    throw this.#failure ?? this.#notCarried()
-  }
-
-  #notCarried(): AgentStateError {
-    const path = this.#upkeep.unreadable
-    return path === null
-      ? stateError('NO_SPACE', 'there is no room to write what has to be recovered', {})
-      : stateError('READ_FAILED', `what has to be recovered could not be read from ${path}`, { path })
+    if (this.#failure !== null) throw this.#failure
+    const left = await this.#carrier.carry()
+    if (left !== null) throw this.#failure ?? notCarried(left)
   }
 
   /** One of them may be from a process that was killed while it made it, before its opening had begun. */
@@ -360,4 +357,10 @@ export class OpenRoot {
     this.#parts.host.failed(error)
     return error
   }
+}
+
+function notCarried({ unreadable: path }: CarryFailure): AgentStateError {
+  return path === null
+    ? stateError('NO_SPACE', 'there is no room to write what has to be recovered', {})
+    : stateError('READ_FAILED', `what has to be recovered could not be read from ${path}`, { path })
 }

@@ -5,6 +5,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Backlog, type NamespaceBacklog } from '../../../src/backend/file/backlog.js'
+import { Carrier } from '../../../src/backend/file/carrier.js'
 import { decodeRecords } from '../../../src/backend/file/frame-decoder.js'
 import { decodeHeader, FRAME_HEADER_BYTES } from '../../../src/backend/file/frame.js'
 import { Segment } from '../../../src/backend/file/journal.js'
@@ -88,7 +89,8 @@ async function run(each: readonly Step[]): Promise<void> {
   const made = await startCommitting(1000, 2)
   const { fs, journal, backlog, checkpointer, commits } = made
   const onFailure = (cause: unknown): void => void made.failures.push(cause)
-  const upkeep = new Upkeep({ fs, journal, backlog, checkpointer, commits, onFailure })
+  const carrier = new Carrier({ fs, backlog, commits })
+  const upkeep = new Upkeep({ journal, backlog, checkpointer, commits, carrier, onFailure })
   const expected: State = new Map()
   const tree: State = new Map()
   const commit = async (...plan: Parameters<typeof planOf>): Promise<number> => {
@@ -108,7 +110,7 @@ async function run(each: readonly Step[]): Promise<void> {
     if (found.change !== null) backlog.doneNamespace(found, found.change)
     upkeep.progressed()
   }
-  const act: Record<string, (namespace: string, key: string) => Promise<unknown> | unknown> = {
+  const act: Record<string, (namespace: string, key: string) => unknown> = {
     write: async (name, key) => expected.get(name)?.set(key, await commit(name, written(key))),
     delete: async (name, key) => {
       if (expected.get(name)?.delete(key) === true) await commit(name, { kind: 'delete', key })

@@ -29,7 +29,7 @@ export const MUTATIONS: readonly Mutation[] = [
     '',
   ]),
   mutation('what recovery found is not written again', 'open-root.ts', [
-    'if (await this.#upkeep.carry()) return',
+    'if ((await this.#carrier.carry()) === null) return',
     'return',
   ]),
   mutation('old segments are deleted before the checkpoint says that they are not needed', 'open-root.ts', [
@@ -95,7 +95,7 @@ export const MUTATIONS: readonly Mutation[] = [
     'if (missing.size === 0) return',
     'if (missing.size >= 0) return',
   ]),
-  mutation('earlier contents of keys are forgotten when the journal is written again', 'upkeep.ts', [
+  mutation('earlier contents of keys are forgotten when the journal is written again', 'carrier.ts', [
     'const superseded = supersededOf(carried)',
     'const superseded: CarriedRecord[] = []',
   ]),

@@ -29,7 +29,7 @@ export function smallSegments(firstBytes: number, bytes: number, reserveBytes: n
     ['segment.ts', 'FIRST_SEGMENT_BYTES = 4 * MIB', `FIRST_SEGMENT_BYTES = ${firstBytes}`],
     ['segment.ts', 'SEGMENT_BYTES = 16 * MIB', `SEGMENT_BYTES = ${bytes}`],
     ['journal.ts', 'RESERVE_BYTES = 64 * 1024', `RESERVE_BYTES = ${reserveBytes}`],
-    ['upkeep.ts', 'CARRY_BYTES_MAX = 4 * 1024 * 1024', 'CARRY_BYTES_MAX = 40_000'],
+    ['carrier.ts', 'FRAME_BYTES_MAX = 4 * 1024 * 1024', 'FRAME_BYTES_MAX = 40_000'],
   ] as const
   return sizes.map(([file, from, to]) => ({ file: `backend/file/${file}`, from, to }))
 }
