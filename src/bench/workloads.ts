@@ -34,12 +34,12 @@ export const WORKLOADS: readonly Workload[] = [
     valueBytes: 256,
   })),
   ...[1, 64, 256].map((callers) => ({
-    name: 'write 100 hot keys',
+    name: 'write hot keys',
     keys: 'hot' as const,
     callers,
     valueBytes: 256,
   })),
-  { name: 'write 100 hot keys', keys: 'hot', callers: 64, valueBytes: 4096 },
+  { name: 'write hot keys', keys: 'hot', callers: 64, valueBytes: 4096 },
 ]
 
 export interface Row extends LatencySummary {
