@@ -18,7 +18,7 @@ export interface Limits {
   readonly backlogBytesMax: number
   /** Keys not yet in the tree; writers wait. */
   readonly backlogKeysMax: number
-  /** Keys whose files can't be written; then their namespaces reject `TREE_STUCK`. */
+  /** Keys whose files can't be written; then, or when they take half of `backlogBytesMax`, their namespaces reject `TREE_STUCK`. */
   readonly stuckKeysMax: number
   /** How long a writer waits for room on a full disk before `NO_SPACE`. */
   readonly spaceWaitMs: number
