@@ -1,12 +1,15 @@
 /** The way of a plan into the journal, over files in memory: what group commits and upkeep work on. */
+import type { Writer } from '../../../src/api.js'
 import type { Change, Plan } from '../../../src/backend/backend.js'
 import { Backlog } from '../../../src/backend/file/backlog.js'
 import type { CheckpointFile, CheckpointState } from '../../../src/backend/file/checkpoint.js'
 import { Checkpointer } from '../../../src/backend/file/checkpointer.js'
+import { decodeRecords } from '../../../src/backend/file/frame-decoder.js'
+import { decodeHeader, FRAME_HEADER_BYTES } from '../../../src/backend/file/frame.js'
 import { GroupCommit } from '../../../src/backend/file/group-commit.js'
 import { Journal } from '../../../src/backend/file/journal.js'
 import { SEGMENT_BYTES, segmentPath } from '../../../src/backend/file/segment.js'
-import type { JournalPosition, Task } from '../../../src/backend/file/tasks.js'
+import type { JournalPosition, JournalRecord, Task } from '../../../src/backend/file/tasks.js'
 import { stateError } from '../../../src/errors.js'
 import { START, STORE_ID } from './journal-builder.js'
 import { MemoryFiles } from './memory-files.js'
@@ -121,16 +124,16 @@ export async function startCommitting(stuckKeysMax = 1000, segments = 1): Promis
   return made
 }
 
-export function written(key: string, value: string | Uint8Array = ''): Change {
+export function written(key: string, value: string | Uint8Array = '', writer: Writer | null = null): Change {
   const bytes = Buffer.from(value as string)
   return {
     kind: 'write',
     key,
     value: bytes,
     size: bytes.length,
-    writer: null,
+    writer,
     writerAtS: null,
-    anonymous: true,
+    anonymous: writer === null,
   }
 }
 
@@ -139,6 +142,26 @@ export function planOf(namespace: string, ...changes: (Change | 'create' | 'remo
     typeof change === 'string' ? { kind: change } : { kind: 'change' as const, changes: [change] },
   )
   return { namespace, units, atMs: 1_700_000_000_000, expected: new Map() }
+}
+
+export interface FoundFrame {
+  readonly sequence: number
+  readonly records: JournalRecord[]
+}
+
+/** The frames of a segment's file, the stale ones behind the last excluded. */
+export function framesOf(file: Buffer, segment: number): FoundFrame[] {
+  const found: FoundFrame[] = []
+  for (let offset = 0, last = -1; ;) {
+    const header = decodeHeader(file, offset)
+    if (header === null || header.sequence < last) return found
+    const start = offset + FRAME_HEADER_BYTES
+    const body = file.subarray(start, start + header.bodyBytes)
+    const { sequence } = header
+    found.push({ sequence, records: decodeRecords(body, header, { segment, position: start })! })
+    offset += Math.ceil((FRAME_HEADER_BYTES + header.bodyBytes) / 4096) * 4096
+    last = sequence
+  }
 }
 
 export function positionOf(position: JournalPosition): string {

@@ -9,6 +9,7 @@ import { FrameEncoder } from '../../../src/backend/file/frame-encoder.js'
 import { decodeHeader, FRAME_HEADER_BYTES, verifyBody } from '../../../src/backend/file/frame.js'
 import { storeIdBytes } from '../../../src/backend/file/store-id.js'
 import type { JournalRecord } from '../../../src/backend/file/tasks.js'
+import { written } from './committing.js'
 import { STORE_ID, write } from './journal-builder.js'
 
 const PLACE = { storeId: storeIdBytes(STORE_ID), sequence: 1, segment: 5, offset: 4096, previousCrc: 0 }
@@ -26,19 +27,6 @@ function decode(bytes: Uint8Array): JournalRecord[] {
 
 function planOf(namespace: string, units: readonly Unit[], atMs = 1): Plan {
   return { namespace, units, atMs, expected: new Map() }
-}
-
-function writeChange(key: string, value: string | Uint8Array, writer: Writer | null = null): Change {
-  const bytes = Buffer.from(value as string)
-  return {
-    kind: 'write',
-    key,
-    value: bytes,
-    size: bytes.length,
-    writer,
-    writerAtS: null,
-    anonymous: writer === null,
-  }
 }
 
 test('a record of superseded contents lists their sizes and CRCs, as documented', () => {
@@ -73,7 +61,7 @@ test('the checksum of the body is that of its bytes, whatever the sizes of the v
   fc.assert(
     fc.property(sizes, (values) => {
       const encoder = new FrameEncoder()
-      const changes = values.map((value, index) => writeChange(`key-${index}`, value))
+      const changes = values.map((value, index) => written(`key-${index}`, value))
       encoder.add(planOf('n', [{ kind: 'change', changes }]), 1)
       const records = decode(encoder.seal(PLACE).bytes)
       expect(records).toHaveLength(values.length)
@@ -158,9 +146,9 @@ describe('FrameEncoder', () => {
   test('says where each value lies, how large it is, and its checksum', () => {
     const encoder = new FrameEncoder()
     const changes = [
-      writeChange('a', 'first'),
+      written('a', 'first'),
       { kind: 'delete', key: 'b' } as const,
-      writeChange('c', '\u00e9\u{1f600}'),
+      written('c', '\u00e9\u{1f600}'),
     ]
     encoder.add(planOf('n', [{ kind: 'change', changes }]), 1)
     encoder.addRecord(write('d', Buffer.from([0, 255])))
@@ -202,7 +190,7 @@ describe('FrameEncoder', () => {
   test('grows for a value of any size and gives the memory back', () => {
     const encoder = new FrameEncoder()
     const value = Buffer.alloc(20 * 1024 * 1024, 'x')
-    encoder.add(planOf('n', [{ kind: 'change', changes: [writeChange('large', value)] }]), 1)
+    encoder.add(planOf('n', [{ kind: 'change', changes: [written('large', value)] }]), 1)
     const { bytes } = encoder.seal(PLACE)
     expect(encoder.valueCrcs).toEqual([crc32(value)])
     expect(bytes.length).toBe(encoder.frameBytes)
@@ -213,14 +201,14 @@ describe('FrameEncoder', () => {
   test('appends nothing of a plan that can not be encoded', () => {
     const encoder = new FrameEncoder()
     encoder.addRecord(write('before', '1'))
-    const good = writeChange('good', 'v')
+    const good = written('good', 'v')
     const bad: Change[] = [
-      { ...writeChange('k', 'four'), size: 3 } as Change,
-      { ...writeChange('k', 'four'), size: 5 } as Change,
-      { ...writeChange('k', new Uint8Array(4)), size: 5 } as Change,
-      { ...writeChange('k', new Uint8Array(70_000)), size: 1 } as Change,
-      writeChange('k'.repeat(65_536), 'v'),
-      writeChange('k', 'v', { writerId: '\ud800' }),
+      { ...written('k', 'four'), size: 3 } as Change,
+      { ...written('k', 'four'), size: 5 } as Change,
+      { ...written('k', new Uint8Array(4)), size: 5 } as Change,
+      { ...written('k', new Uint8Array(70_000)), size: 1 } as Change,
+      written('k'.repeat(65_536), 'v'),
+      written('k', 'v', { writerId: '\ud800' }),
     ]
     for (const change of bad) {
       const changes = [good, change]
@@ -244,7 +232,7 @@ describe('FrameEncoder', () => {
 
   test('refuses a frame beyond what its header can say', () => {
     const encoder = new FrameEncoder()
-    const change = { ...writeChange('k', ''), size: 2 ** 32 - 4096 } as Change
+    const change = { ...written('k', ''), size: 2 ** 32 - 4096 } as Change
     expect(() => encoder.add(planOf('n', [{ kind: 'change', changes: [change] }]), 1)).toThrow(
       /can't hold more/,
     )
@@ -258,7 +246,7 @@ describe('FrameEncoder', () => {
 
   test('gives records of one identity the same object', () => {
     const encoder = new FrameEncoder()
-    const changes = [writeChange('a', '1', { writerId: 'w' }), writeChange('b', '2', { writerId: 'w' })]
+    const changes = [written('a', '1', { writerId: 'w' }), written('b', '2', { writerId: 'w' })]
     encoder.add(planOf('n', [{ kind: 'change', changes }]), 1)
     const [first, second] = decode(encoder.seal(PLACE).bytes).map(({ body }) =>
       body.kind === 'write' ? body.writer : undefined,

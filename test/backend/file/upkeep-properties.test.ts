@@ -6,13 +6,10 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Backlog, type NamespaceBacklog } from '../../../src/backend/file/backlog.js'
 import { Carrier } from '../../../src/backend/file/carrier.js'
-import { decodeRecords } from '../../../src/backend/file/frame-decoder.js'
-import { decodeHeader, FRAME_HEADER_BYTES } from '../../../src/backend/file/frame.js'
 import { Segment } from '../../../src/backend/file/journal.js'
 import { SEGMENT_BYTES } from '../../../src/backend/file/segment.js'
-import type { JournalRecord } from '../../../src/backend/file/tasks.js'
 import { Upkeep } from '../../../src/backend/file/upkeep.js'
-import { planOf, startCommitting, written, type Committing } from './committing.js'
+import { framesOf, planOf, startCommitting, written, type Committing } from './committing.js'
 import { START } from './journal-builder.js'
 
 /** Of the namespaces that exist: the revision of every key. */
@@ -62,19 +59,7 @@ function apply(state: State, { name, change, entries }: NamespaceBacklog): void 
 
 /** What an opening finds that begins where the checkpoint says, as the scan gives it: in the order of the frames. */
 function recovered({ fs, checkpoint }: Committing): Backlog {
-  const frames: { readonly sequence: number; readonly records: readonly JournalRecord[] }[] = []
-  for (const file of fs.files.values()) {
-    for (let offset = 0, last = -1; ;) {
-      const header = decodeHeader(file, offset)
-      if (header === null || header.sequence < last) break
-      const start = offset + FRAME_HEADER_BYTES
-      const body = file.subarray(start, start + header.bodyBytes)
-      const { sequence } = header
-      frames.push({ sequence, records: decodeRecords(body, header, { segment: 0, position: start })! })
-      offset += Math.ceil((FRAME_HEADER_BYTES + header.bodyBytes) / 4096) * 4096
-      last = sequence
-    }
-  }
+  const frames = [...fs.files.values()].flatMap((file) => framesOf(file, 0))
   const found = new Backlog(() => 0)
   const anywhere = new Segment(0, '', 0, START, 0)
   const { position } = checkpoint.state

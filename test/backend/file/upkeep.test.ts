@@ -1,14 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Backlog, type Pending } from '../../../src/backend/file/backlog.js'
 import { Carrier } from '../../../src/backend/file/carrier.js'
-import { decodeRecords } from '../../../src/backend/file/frame-decoder.js'
-import { decodeHeader, FRAME_HEADER_BYTES } from '../../../src/backend/file/frame.js'
 import { Segment } from '../../../src/backend/file/journal.js'
 import { SEGMENT_BYTES, segmentPath } from '../../../src/backend/file/segment.js'
 import type { JournalRecord } from '../../../src/backend/file/tasks.js'
 import { Upkeep } from '../../../src/backend/file/upkeep.js'
 import { deferred } from '../../../src/contract/observe.js'
-import { DIRECTORY, planOf, startCommitting, written, type Committing } from './committing.js'
+import { DIRECTORY, framesOf, planOf, startCommitting, written, type Committing } from './committing.js'
 import { START } from './journal-builder.js'
 
 const clock = vi.hoisted(() => ({ nowMs: 0 }))
@@ -78,17 +76,7 @@ async function settle(): Promise<void> {
 
 /** The records of a segment's frames, a list each, the stale ones behind the last excluded. */
 function framesIn({ fs }: Committing, segment: number): JournalRecord[][] {
-  const file = fs.files.get(segmentPath(DIRECTORY, segment))!
-  const found: JournalRecord[][] = []
-  for (let offset = 0, sequence = -1; ;) {
-    const header = decodeHeader(file, offset)
-    if (header === null || header.sequence < sequence) return found
-    const start = offset + FRAME_HEADER_BYTES
-    const body = file.subarray(start, start + header.bodyBytes)
-    found.push(decodeRecords(body, header, { segment, position: start })!)
-    offset += Math.ceil((FRAME_HEADER_BYTES + header.bodyBytes) / 4096) * 4096
-    sequence = header.sequence
-  }
+  return framesOf(fs.files.get(segmentPath(DIRECTORY, segment))!, segment).map(({ records }) => records)
 }
 
 const filling = (left: number): Uint8Array => new Uint8Array(SEGMENT_BYTES - left - 4096)
