@@ -1,14 +1,19 @@
+/** Room for so many items is kept when the queue has become empty. */
+const KEPT_ITEMS_MAX = 64
+
 /** First in, first out, with constant time at the front. */
 export class Queue<T> {
+  /** The items lie from `#head` to before `#tail`; all other places are empty. */
   #items: (T | undefined)[] = []
   #head = 0
+  #tail = 0
 
   get length(): number {
-    return this.#items.length - this.#head
+    return this.#tail - this.#head
   }
 
   push(item: T): void {
-    this.#items.push(item)
+    this.#items[this.#tail++] = item
   }
 
   peek(): T | undefined {
@@ -20,15 +25,15 @@ export class Queue<T> {
   }
 
   shift(): T | undefined {
-    if (this.#head === this.#items.length) return undefined
+    if (this.#head === this.#tail) return undefined
     const item = this.#items[this.#head]
     this.#items[this.#head++] = undefined
-    if (this.#head === this.#items.length) {
-      this.#items = []
+    if (this.#head === this.#tail) {
+      if (this.#items.length > KEPT_ITEMS_MAX) this.#items = []
       this.#head = 0
-    } else if (this.#head > 1024 && this.#head * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#head)
-      this.#head = 0
+      this.#tail = 0
+    } else if (this.#head > 1024 && this.#head * 2 > this.#tail) {
+      this.#setItems(this.#items.slice(this.#head, this.#tail))
     }
     return item
   }
@@ -36,6 +41,7 @@ export class Queue<T> {
   unshift(item: T): void {
     if (this.#head === 0) {
       this.#items.unshift(item)
+      this.#tail++
     } else {
       this.#items[--this.#head] = item
     }
@@ -43,7 +49,12 @@ export class Queue<T> {
 
   /** Leaves out the items that are not to be kept. */
   keep(isKept: (item: T) => boolean): void {
-    this.#items = (this.#items.slice(this.#head) as T[]).filter(isKept)
+    this.#setItems((this.#items.slice(this.#head, this.#tail) as T[]).filter(isKept))
+  }
+
+  #setItems(items: (T | undefined)[]): void {
+    this.#items = items
     this.#head = 0
+    this.#tail = items.length
   }
 }

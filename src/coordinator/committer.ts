@@ -42,6 +42,8 @@ interface Batch {
   readonly plan: Plan
 }
 
+const NONE: readonly Request[] = []
+
 const UNANSWERED: CommitOutcome = {
   status: 'unknown',
   revision: null,
@@ -154,6 +156,7 @@ export class Committer {
     const ready = [...this.#intake.ready]
     let operations = this.#limits.groupOperationsMax
     let bytes = this.#limits.groupBytesMax
+    const atMs = this.#now()
     const operationsShare = Math.max(1, Math.floor(operations / ready.length))
     const bytesShare = Math.max(1, Math.floor(bytes / ready.length))
     for (const mailbox of ready) {
@@ -170,7 +173,7 @@ export class Committer {
         bytes -= request.bytes
       }
       operations -= operationCount
-      const batch = this.#plan(mailbox, requests, operationCount)
+      const batch = this.#plan(mailbox, requests, operationCount, atMs)
       if (batch !== null) group.push(batch)
     }
     this.#intake.admitWaiting()
@@ -178,9 +181,13 @@ export class Committer {
   }
 
   /** Null if the requests change nothing: then they are answered at once. */
-  #plan(mailbox: Mailbox, requests: readonly Request[], operationCount: number): Batch | null {
+  #plan(
+    mailbox: Mailbox,
+    requests: readonly Request[],
+    operationCount: number,
+    atMs: number,
+  ): Batch | null {
     const namespace = mailbox.namespace
-    const atMs = this.#now()
     const planned = plan(
       {
         namespace: namespace.name,
@@ -197,7 +204,7 @@ export class Committer {
     const batch = { mailbox, requests, operationCount, planned, plan: changes }
     if (units.length > 0) return batch
     this.#settleBatch(batch, namespace.lastRevision)
-    this.#intake.giveBack(mailbox, [])
+    this.#intake.giveBack(mailbox, NONE)
     return null
   }
 
@@ -233,7 +240,7 @@ export class Committer {
     switch (outcome.status) {
       case 'committed':
         this.#settleBatch(batch, outcome.revision)
-        return []
+        return NONE
       case 'stale':
         for (const [key, head] of outcome.heads) {
           this.#namespaces.setFound(batch.mailbox.namespace.key(key), head)
@@ -243,7 +250,7 @@ export class Committer {
         return this.#reject(batch, outcome.error, outcome.deletesOnly === true)
       case 'unknown':
         this.#answerUnknown(batch, outcome.revision, outcome.cause)
-        return []
+        return NONE
     }
   }
 
@@ -256,8 +263,10 @@ export class Committer {
       atMs: batch.plan.atMs,
       firstRevision,
     }
-    batch.requests.forEach((request, index) => {
-      const decision = batch.planned.decisions[index]!
+    const { requests, planned } = batch
+    for (let index = 0; index < requests.length; index++) {
+      const request = requests[index]!
+      const decision = planned.decisions[index]!
       try {
         const answer = settle(context, request, decision)
         if (waitsForTree(request, decision)) {
@@ -270,7 +279,7 @@ export class Committer {
         request.reject(error)
       }
       unpin(request)
-    })
+    }
   }
 
   async #answerFromTree(

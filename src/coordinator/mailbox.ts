@@ -133,6 +133,7 @@ export class Mailbox {
 
   /** Puts requests back to the front that were taken but have to be planned anew. */
   putBack(requests: readonly Request[]): void {
+    if (requests.length === 0) return
     this.#againCount += requests.length
     for (const request of requests.toReversed()) {
       this.#inside.unshift(request)

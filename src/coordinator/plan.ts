@@ -86,28 +86,34 @@ export function plan(view: PlanView, requests: readonly Request[], atMs: number)
   return new Planner(view, atMs).plan(requests)
 }
 
+/** Most plans have one request and change no names: what a plan needs for more than that is made when it is needed. */
 class Planner {
   readonly #view: PlanView
   readonly #atMs: number
-  readonly #names: PlannedNames
-  readonly #keys = new Map<KeyState, PlannedKey>()
+  #names: PlannedNames | null = null
+  /** Keys that requests of this plan have changed. */
+  #keys: Map<KeyState, PlannedKey> | null = null
   readonly #expected: Map<string, number | null> | null
-  readonly #units: Unit[] = []
+  #units: Unit[] | null = null
   #exists: boolean
   #removed = false
+  /** Nobody looks any more at what the request changes. */
+  #isLast = false
 
   constructor(view: PlanView, atMs: number) {
     this.#view = view
     this.#atMs = atMs
-    this.#names = new PlannedNames(view.names)
     this.#exists = view.exists
     this.#expected = view.isShared ? new Map() : null
   }
 
   plan(requests: readonly Request[]): PlannedRequests {
-    const decisions: Decision[] = []
-    for (const request of requests) decisions.push(this.#decide(request))
-    return { units: this.#units, decisions, expected: this.#expected ?? NOTHING_EXPECTED }
+    let decisions: Decision[] | null = null
+    for (let index = 0; index < requests.length; index++) {
+      this.#isLast = index === requests.length - 1
+      decisions = appended(decisions, this.#decide(requests[index]!))
+    }
+    return { units: this.#units ?? [], decisions: decisions ?? [], expected: this.#expected ?? NOTHING_EXPECTED }
   }
 
   #decide(request: Request): Decision {
@@ -124,16 +130,32 @@ class Planner {
 
   #create(): number {
     this.#exists = true
-    return this.#units.push({ kind: 'create' }) - 1
+    return this.#addUnit({ kind: 'create' })
   }
 
   #remove(): number {
     this.#exists = false
     this.#removed = true
-    this.#names.clear()
+    this.#plannedNames().clear()
     // Keys that were missing before keep who deleted them.
-    for (const [state, { revision }] of this.#keys) if (revision !== null) this.#keys.delete(state)
-    return this.#units.push({ kind: 'remove' }) - 1
+    for (const [state, { revision }] of this.#keys ?? []) if (revision !== null) this.#keys?.delete(state)
+    return this.#addUnit({ kind: 'remove' })
+  }
+
+  /** Returns its index. */
+  #addUnit(unit: Unit): number {
+    this.#units = appended(this.#units, unit)
+    return this.#units.length - 1
+  }
+
+  #plannedNames(): PlannedNames {
+    this.#names ??= new PlannedNames(this.#view.names)
+    return this.#names
+  }
+
+  #setKey(state: KeyState, key: PlannedKey): void {
+    this.#keys ??= new Map()
+    this.#keys.set(state, key)
   }
 
   #change(request: ChangeRequest, states: readonly KeyState[]): Decision {
@@ -161,7 +183,7 @@ class Planner {
 
   /** The key as the plan has it so far. */
   #key(state: KeyState): PlannedKey {
-    const planned = this.#keys.get(state)
+    const planned = this.#keys?.get(state)
     if (planned !== undefined) return planned
     if (this.#removed) return { ...MISSING, changedBy: state.head === null ? state.deletedBy : null }
     this.#expected?.set(state.key, state.revision)
@@ -242,16 +264,16 @@ class Planner {
    * directory. A request that can't be applied leaves the set as it was (I7).
    */
   #applyNames(examined: readonly ExaminedOperation[]): Decision | null {
-    const names = this.#names
     let removed: string[] | null = null
     let added: string[] | null = null
     for (const { operation, state, key } of examined) {
       if (operation.kind !== 'delete' || key.revision === null) continue
-      names.remove(state.key)
+      this.#plannedNames().remove(state.key)
       removed = appended(removed, state.key)
     }
     for (const { operation, state, key } of examined) {
       if (operation.kind === 'delete' || key.revision !== null) continue
+      const names = this.#plannedNames()
       const by = names.blockedBy(state.key)
       const full = names.count >= this.#view.namespaceKeysMax
       if (by !== null || full) {
@@ -266,7 +288,7 @@ class Planner {
   }
 
   #accept(writer: Writer | null, examined: readonly ExaminedOperation[]): Decision {
-    const unit = this.#units.length
+    const unit = this.#units?.length ?? 0
     let changes: Change[] | null = null
     for (const each of examined) {
       const { operation, state, key } = each
@@ -275,7 +297,8 @@ class Planner {
         each.effect = 'write'
         each.change = change
         changes = appended<Change>(changes, change)
-        this.#keys.set(state, {
+        if (this.#isLast) continue
+        this.#setKey(state, {
           revision: -unit - 1,
           identity: change.writer,
           identityAtS: change.writerAtS,
@@ -285,10 +308,10 @@ class Planner {
       } else if (key.revision !== null) {
         each.effect = 'delete'
         changes = appended<Change>(changes, { kind: 'delete', key: state.key })
-        this.#keys.set(state, { ...MISSING, changedBy: writer })
+        if (!this.#isLast) this.#setKey(state, { ...MISSING, changedBy: writer })
       }
     }
-    if (changes !== null) this.#units.push({ kind: 'change', changes })
+    if (changes !== null) this.#addUnit({ kind: 'change', changes })
     return { kind: 'change', unit: changes !== null ? unit : null, operations: examined, current: writer }
   }
 

@@ -28,7 +28,7 @@ export class SeenKeys {
   }
 
   get(key: string): number | null | undefined {
-    this.#asked = this.#keys.get(key)
+    if (this.#asked?.key !== key) this.#asked = this.#keys.get(key)
     return this.#asked?.revision
   }
 

@@ -26,7 +26,7 @@ export async function openedStore(
   sessions.length = namespaces * callers
   return {
     write: (caller, namespace, key, value) => {
-      const place = namespace * callers + caller
+      const place = caller * namespaces + namespace
       const session = (sessions[place] ??= anonymous[namespace]!.with({
         writer: { writerId: `agent-${caller}` },
       }))

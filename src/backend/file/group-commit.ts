@@ -186,10 +186,12 @@ export class GroupCommit {
     for (const { plan, index, revision } of entries) {
       const { namespace, atMs } = plan
       outcomes[index] = { status: 'committed', revision }
-      plan.units.forEach((unit, i) => {
-        const unitRevision = revision + i
-        if (unit.kind === 'create') return backlog.addCreate(namespace, unitRevision, atMs, segment)
-        if (unit.kind === 'remove') return backlog.addRemove(namespace, unitRevision, atMs, segment)
+      let unitRevision = revision - 1
+      for (const unit of plan.units) {
+        unitRevision++
+        if (unit.kind === 'create') backlog.addCreate(namespace, unitRevision, atMs, segment)
+        if (unit.kind === 'remove') backlog.addRemove(namespace, unitRevision, atMs, segment)
+        if (unit.kind !== 'change') continue
         for (const change of unit.changes) {
           if (change.kind === 'delete') {
             backlog.addDelete(namespace, { key: change.key, revision: unitRevision, atMs, segment })
@@ -213,7 +215,7 @@ export class GroupCommit {
           }
           backlog.addWrite(namespace, record)
         }
-      })
+      }
     }
     this.#options.onCommitted()
   }
