@@ -181,12 +181,7 @@ export class Committer {
   }
 
   /** Null if the requests change nothing: then they are answered at once. */
-  #plan(
-    mailbox: Mailbox,
-    requests: readonly Request[],
-    operationCount: number,
-    atMs: number,
-  ): Batch | null {
+  #plan(mailbox: Mailbox, requests: readonly Request[], operationCount: number, atMs: number): Batch | null {
     const namespace = mailbox.namespace
     const planned = plan(
       {

@@ -5,12 +5,20 @@
  */
 import type { Conflict, Writer } from '../api.js'
 import type { Change, Unit } from '../backend/backend.js'
-import { stateError, type AgentStateError } from '../errors.js'
-import { displayName } from '../writer.js'
+import type { AgentStateError } from '../errors.js'
 import { appended } from './appended.js'
 import { detectConflict, type KeyView } from './conflict.js'
 import { PlannedNames, type Names } from './names.js'
 import type { KeyState } from './namespace-state.js'
+import {
+  conflictRefused,
+  keyBlocked,
+  metadataCorrupt,
+  namespaceFull,
+  namespaceMissing,
+  revisionMismatch,
+  type RefusedEntry,
+} from './refusals.js'
 import type { ChangeRequest, Request, RequestedOperation, RequestedWrite } from './request.js'
 
 /** What a plan may look at. */
@@ -113,7 +121,11 @@ class Planner {
       this.#isLast = index === requests.length - 1
       decisions = appended(decisions, this.#decide(requests[index]!))
     }
-    return { units: this.#units ?? [], decisions: decisions ?? [], expected: this.#expected ?? NOTHING_EXPECTED }
+    return {
+      units: this.#units ?? [],
+      decisions: decisions ?? [],
+      expected: this.#expected ?? NOTHING_EXPECTED,
+    }
   }
 
   #decide(request: Request): Decision {
@@ -159,7 +171,8 @@ class Planner {
   }
 
   #change(request: ChangeRequest, states: readonly KeyState[]): Decision {
-    if (!this.#exists) return this.#refuseMissingNamespace()
+    const { namespace } = this.#view
+    if (!this.#exists) return refused(() => namespaceMissing(namespace))
     const { operations } = request
     let examined: ExaminedOperation[] | null = null
     let firstConflict = -1
@@ -191,39 +204,22 @@ class Planner {
   }
 
   #checkCondition(request: ChangeRequest, index: number, key: PlannedKey): Decision | null {
-    const { key: name, ifRevision } = request.operations[index]!
+    const { ifRevision } = request.operations[index]!
     if (ifRevision === undefined) return null
     const { revision } = key
     if (ifRevision === revision) return null
-    return {
-      kind: 'refused',
-      conflicts: [],
-      error: (firstRevision) => {
-        const actualRevision = settledRevision(revision, firstRevision)
-        const wanted = ifRevision === null ? 'to be missing' : `at revision ${ifRevision}`
-        const found = actualRevision === null ? 'it is missing' : `it is at revision ${actualRevision}`
-        return stateError('REVISION_MISMATCH', `key '${name}' was expected ${wanted}, but ${found}`, {
-          namespace: this.#view.namespace,
-          key: name,
-          actualRevision,
-          ...(request.single ? {} : { index }),
-        })
-      },
-    }
+    const entry = this.#entry(request, index)
+    return refused((firstRevision) =>
+      revisionMismatch(entry, ifRevision, settledRevision(revision, firstRevision)),
+    )
   }
 
   #checkMetadata(request: ChangeRequest, index: number, key: PlannedKey): Decision | null {
     const path = key.corruptMetadata
     const operation = request.operations[index]!
     if (path === null || request.terms.repairMetadata || operation.kind === 'delete') return null
-    return this.#refuse(() =>
-      stateError(
-        'METADATA_CORRUPT',
-        `the metadata of key '${operation.key}' can't be read: ${path}; ` +
-          `delete the key, or write it with repairMetadata: true`,
-        { namespace: this.#view.namespace, key: operation.key, path },
-      ),
-    )
+    const { namespace } = this.#view
+    return refused(() => metadataCorrupt(namespace, operation.key, path))
   }
 
   #conflict(request: ChangeRequest, operation: RequestedOperation, key: PlannedKey): PlannedConflict | null {
@@ -243,19 +239,13 @@ class Planner {
   }
 
   #refuseConflict(request: ChangeRequest, examined: readonly ExaminedOperation[], index: number): Decision {
-    const { operation, conflict: first } = examined[index]!
+    const { operation, conflict } = examined[index]!
+    const entry = this.#entry(request, index)
     return {
       kind: 'refused',
-      conflicts: examined.flatMap(({ conflict }) => conflict ?? []),
-      error: (firstRevision) => {
-        const conflict = settledConflict(first!, firstRevision)
-        return stateError('CONFLICT', conflictMessage(conflict, operation.kind), {
-          namespace: conflict.namespace,
-          key: conflict.key,
-          conflict,
-          ...(request.single ? {} : { index }),
-        })
-      },
+      conflicts: examined.flatMap((each) => each.conflict ?? []),
+      error: (firstRevision) =>
+        conflictRefused(entry, settledConflict(conflict!, firstRevision), operation.kind),
     }
   }
 
@@ -279,7 +269,12 @@ class Planner {
       if (by !== null || full) {
         for (const each of added ?? []) names.remove(each)
         for (const each of removed ?? []) names.add(each)
-        return by !== null ? this.#refuseBlocked(state.key, by) : this.#refuseFull(state.key)
+        const { namespace, namespaceKeysMax } = this.#view
+        return refused(() =>
+          by !== null
+            ? keyBlocked(namespace, state.key, by)
+            : namespaceFull(namespace, state.key, namespaceKeysMax),
+        )
       }
       names.add(state.key)
       added = appended(added, state.key)
@@ -334,54 +329,15 @@ class Planner {
     }
   }
 
-  #refuse(error: () => AgentStateError): Decision {
-    return { kind: 'refused', conflicts: [], error }
+  #entry({ operations, single }: ChangeRequest, index: number): RefusedEntry {
+    return { namespace: this.#view.namespace, key: operations[index]!.key, index: single ? null : index }
   }
+}
 
-  #refuseMissingNamespace(): Decision {
-    const namespace = this.#view.namespace
-    return this.#refuse(() =>
-      stateError('NAMESPACE_NOT_FOUND', `namespace '${namespace}' was removed; init() makes it anew`, {
-        namespace,
-      }),
-    )
-  }
-
-  #refuseBlocked(key: string, by: string): Decision {
-    return this.#refuse(() =>
-      stateError('KEY_BLOCKED', `key '${key}' can't exist beside key '${by}': their paths clash`, {
-        namespace: this.#view.namespace,
-        key,
-        by,
-      }),
-    )
-  }
-
-  #refuseFull(key: string): Decision {
-    const max = this.#view.namespaceKeysMax
-    return this.#refuse(() =>
-      stateError('LIMIT_EXCEEDED', `namespace '${this.#view.namespace}' has ${max} keys already`, {
-        namespace: this.#view.namespace,
-        key,
-        limit: 'namespaceKeysMax',
-        max,
-        actual: max + 1,
-      }),
-    )
-  }
+function refused(error: (firstRevision: number) => AgentStateError): Decision {
+  return { kind: 'refused', conflicts: [], error }
 }
 
 const NOTHING_EXPECTED: ReadonlyMap<string, number | null> = new Map()
 
 const MISSING = { revision: null, identity: null, identityAtS: null, corruptMetadata: null } as const
-
-/** The origin's sentence, with the verb that fits. */
-function conflictMessage(conflict: Conflict, kind: 'write' | 'delete'): string {
-  const verb = kind === 'write' ? 'written' : 'deleted'
-  const previous = displayName(conflict.previous)
-  const found = conflict.previousRevision === null ? 'deleted' : 'written'
-  return (
-    `agent_state.${kind}: key '${conflict.key}' was previously ${found} by '${previous}' ` +
-    `and is now being ${verb} by '${displayName(conflict.current)}'`
-  )
-}

@@ -37,7 +37,7 @@ export const bareFiles: Contestant = {
 }
 
 export const bareFilesInOneThread: Contestant = {
-  name: 'bare files, one thread',
+  name: 'bare files in one thread',
   about:
     'the same in one thread, as this library reads: two batches are under way, so that it always has one to read',
   open: (folder, { namespaces }) => open(folder, namespaces, 1),

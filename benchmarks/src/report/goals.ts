@@ -10,7 +10,7 @@ import { markdownTable } from './tables.js'
 const FLOORS: readonly string[] = CONTESTANTS.map(({ name }) => name).filter((name) =>
   name.startsWith('floor'),
 )
-const BARE_FILES: readonly string[] = ['bare files', 'bare files, one thread']
+const BARE_FILES: readonly string[] = ['bare files', 'bare files in one thread']
 const NO_RIVALS: readonly string[] = ['agent-state', ...FLOORS, ...BARE_FILES, 'origin']
 
 /** The fastest cell of a contestant, of all rivals (`rival`) or of all floors (`floor`), if it was run. */
@@ -140,7 +140,7 @@ function otherGoals(find: Find): Goal[] {
       'reads from the files, checksum verified',
       find,
       ['reads', 'agent-state', { kind: 'cold' }],
-      ['reads', 'bare files, one thread', { kind: 'cold' }],
+      ['reads', 'bare files in one thread', { kind: 'cold' }],
       0.7,
     ),
     ratio(

@@ -142,7 +142,8 @@ function toRecords(values: JournalValues, carried: Carried): CarriedRecord[] {
 
 function readValue(values: JournalValues, location: ValueLocation): Uint8Array | null {
   try {
-    return values.read(location)
+    const value = new Uint8Array(location.size)
+    return values.read(location, value) ? value : null
   } catch {
     return null
   }

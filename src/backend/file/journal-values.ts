@@ -32,11 +32,10 @@ export class JournalValues {
     return crc === location.crc
   }
 
-  /** The whole value, or null where `copy` says false. */
-  read(location: ValueLocation): Uint8Array | null {
-    const value = new Uint8Array(location.size)
-    const count = readFully(this.#fs, this.#open(location.segment), value, location.position)
-    return count === value.length && crc32(value) === location.crc ? value : null
+  /** The whole value, into bytes of its size. False as with `copy`. */
+  read({ segment, position, crc }: ValueLocation, value: Uint8Array): boolean {
+    const count = readFully(this.#fs, this.#open(segment), value, position)
+    return count === value.length && crc32(value) === crc
   }
 
   close(): void {

@@ -17,7 +17,7 @@ export interface TreeRead {
 /** An answer for the first ones, at least one; none for the others, which are asked for again. */
 type ReadTogether = (reads: readonly TreeRead[]) => Promise<readonly ReadAnswer[]>
 
-/** One that is run, and one that the thread finds when it is done. */
+/** The thread has one to run, and finds the next one when it is done. */
 const TASKS_MAX = 2
 /** Of one task. Fewer than the least are not spread: handing over a task takes as long as they do. */
 const READS_MIN = 16

@@ -1,7 +1,7 @@
 /**
- * Running tasks in worker threads. `WorkerPools` owns two pools: one writes, one reads, so that a read never waits behind the
+ * Running tasks in worker threads. `WorkerPools` owns the pools: one writes, one reads, so that a read never waits behind the
  * syncs of a large materialization. A task changes nothing when it is done twice, so a task whose worker died is done again
- * by another worker; only after several deaths its failure is reported.
+ * by another worker, which has nothing else to do; only after several deaths its failure is reported.
  */
 import { Piscina } from 'piscina'
 import type { TaskQueue } from 'piscina'
@@ -15,6 +15,8 @@ export interface TaskRunner {
 
 const ATTEMPTS = 3
 const READERS = 1
+/** One that is run, and one that the thread finds when it is done: to be woken takes as long as several reads. */
+const READER_TASKS = 2
 const IDLE_MS = 30_000
 /**
  * What a task leaves behind is short-lived and little; by itself the engine would let tens of MiB of it gather in every
@@ -32,16 +34,23 @@ const READING: ReadonlySet<Task['kind']> = new Set<Task['kind']>([
 export class WorkerPools implements TaskRunner {
   readonly #writers: WorkerPool
   readonly #readers: WorkerPool
+  /** Reads one at a time: what was with another task when their worker died may have nothing to do with it. */
+  readonly #lonelyReader: WorkerPool
 
   constructor(workers: number, workerUrl: URL | null) {
     const filename = (workerUrl ?? new URL('./worker-entry.cjs', import.meta.url)).href
-    this.#writers = new WorkerPool(filename, { minThreads: 1, maxThreads: workers })
-    this.#readers = new WorkerPool(filename, { minThreads: 0, maxThreads: READERS })
+    const common = { filename, idleTimeout: IDLE_MS, resourceLimits: THREAD_MEMORY }
+    this.#writers = new WorkerPool({ ...common, minThreads: 1, maxThreads: workers })
+    const reading = { ...common, minThreads: 0, maxThreads: READERS }
+    this.#readers = new WorkerPool({ ...reading, concurrentTasksPerWorker: READER_TASKS })
+    this.#lonelyReader = new WorkerPool(reading)
   }
 
   async run<K extends Task['kind']>(task: Extract<Task, { kind: K }>): Promise<TaskAnswers[K]> {
-    const pool = READING.has(task.kind) ? this.#readers : this.#writers
+    const isReading = READING.has(task.kind)
     for (let attempt = 1; ; attempt++) {
+      const readers = attempt === 1 ? this.#readers : this.#lonelyReader
+      const pool = isReading ? readers : this.#writers
       try {
         return (await pool.run(task)) as TaskAnswers[K]
       } catch (error) {
@@ -51,13 +60,8 @@ export class WorkerPools implements TaskRunner {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#writers.close(), this.#readers.close()])
+    await Promise.all([this.#writers.close(), this.#readers.close(), this.#lonelyReader.close()])
   }
-}
-
-interface Threads {
-  readonly minThreads: number
-  readonly maxThreads: number
 }
 
 /**
@@ -71,14 +75,8 @@ class WorkerPool {
   readonly #unanswered = new Set<(error: unknown) => void>()
   #lastError: unknown = new Error('its worker thread has ended')
 
-  constructor(filename: string, threads: Threads) {
-    const options = {
-      filename,
-      idleTimeout: IDLE_MS,
-      concurrentTasksPerWorker: 1,
-      resourceLimits: THREAD_MEMORY,
-    }
-    this.#piscina = new Piscina({ ...options, ...threads, taskQueue: this.#waiting })
+  constructor(options: ConstructorParameters<typeof Piscina>[0]) {
+    this.#piscina = new Piscina({ ...options, taskQueue: this.#waiting })
     // A thread that ends without a task, while it starts say. Where nobody listens that ends the process.
     this.#piscina.on('error', (error: unknown) => {
       this.#lastError = error

@@ -10,11 +10,18 @@ import { METADATA_BYTES_MAX, parseMetadata, type Metadata } from './metadata.js'
  * looked at the directories above.
  */
 export function withFile<T>(fs: FileSystem, path: string, use: (fd: number, stat: FileStat) => T): T | null {
+  return withOpened(fs, path, (fd) => {
+    const stat = fs.stat(fd)
+    return stat.kind === 'file' ? use(fd, stat) : null
+  })
+}
+
+/** As `withFile`, for one who can tell by other means that it is a file: what is open may also be anything but a symlink. */
+export function withOpened<T>(fs: FileSystem, path: string, use: (fd: number) => T | null): T | null {
   const fd = openIfFile(fs, path)
   if (fd === null) return null
   try {
-    const stat = fs.stat(fd)
-    return stat.kind === 'file' ? use(fd, stat) : null
+    return use(fd)
   } finally {
     fs.close(fd)
   }
@@ -72,10 +79,31 @@ export function readMetadata(
 }
 
 function readMetadataFile(fs: FileSystem, path: string): FoundMetadata | null {
-  return withFile(fs, path, (fd, stat): FoundMetadata => {
-    if (stat.size > METADATA_BYTES_MAX) return { status: 'corrupt', path }
-    const bytes = Buffer.allocUnsafe(stat.size)
-    const metadata = parseMetadata(bytes.subarray(0, readFully(fs, fd, bytes, 0)))
-    return metadata === null ? { status: 'corrupt', path } : { status: 'found', metadata }
-  })
+  return withOpened(fs, path, (fd) => readOwnMetadata(fs, fd) ?? examineMetadata(fs, fd, path))
+}
+
+/** Nearly all metadata has fewer bytes than this, by far. What is in it is only good until the next file. */
+const SCRATCH = Buffer.alloc(4096)
+
+/** Metadata that fits its own checksum is whole and from a store's hand: there is no need to look at its file as well. */
+function readOwnMetadata(fs: FileSystem, fd: number): FoundMetadata | null {
+  let count: number
+  try {
+    count = fs.read(fd, SCRATCH, 0, SCRATCH.length, 0)
+  } catch {
+    // No file, or one that can't be read: `examineMetadata` tells.
+    return null
+  }
+  if (count === SCRATCH.length) return null
+  const metadata = parseMetadata(SCRATCH.subarray(0, count))
+  return metadata === null || metadata.own === null ? null : { status: 'found', metadata }
+}
+
+function examineMetadata(fs: FileSystem, fd: number, path: string): FoundMetadata | null {
+  const { kind, size } = fs.stat(fd)
+  if (kind !== 'file') return null
+  if (size > METADATA_BYTES_MAX) return { status: 'corrupt', path }
+  const bytes = Buffer.allocUnsafe(size)
+  const metadata = parseMetadata(bytes.subarray(0, readFully(fs, fd, bytes, 0)))
+  return metadata === null ? { status: 'corrupt', path } : { status: 'found', metadata }
 }

@@ -1,5 +1,5 @@
 /** Decides whether an entry of the tree is the store's own or was changed by something else. */
-import type { Metadata } from './metadata.js'
+import type { Metadata, OwnMetadata } from './metadata.js'
 import type { TaskHead } from './tasks.js'
 
 /** What was found at a key's path. */
@@ -39,25 +39,29 @@ export function judgeEntry(
   content: FoundContent,
   rules: JudgeRules,
 ): Judgement {
-  const external: Judgement = { verdict: 'external', head: externalHead(metadata, content, rules.epoch) }
+  const external = (): Judgement => ({
+    verdict: 'external',
+    head: externalHead(metadata, content, rules.epoch),
+  })
   const own = metadata?.own ?? null
-  if (metadata === null || own === null) return external
-  if (own.storeId !== rules.storeId || own.revision > rules.ceiling) return external
-  if (own.key !== null && own.key !== key) return external
-  if (own.size !== content.size) return external
-  const head: TaskHead = {
-    revision: own.revision,
-    writer: metadata.writer,
-    writerAtS: metadata.writerAtS,
-    anonymous: own.anonymous,
-    external: false,
-    size: content.size,
-    updatedAtMs: own.writtenAtMs,
-  }
+  if (metadata === null || own === null || !isOwn(key, own, rules)) return external()
+  if (own.size !== content.size) return external()
+  const head = ownHead(metadata, own)
   if (content.crc === own.crc) return { verdict: 'own', head }
   const untouched = timeFits(content.mtimeMs, own.writtenAtMs)
   if (content.crc === null) return { verdict: untouched ? 'own' : 'unclear', head }
-  return untouched ? { verdict: 'damaged', head } : external
+  return untouched ? { verdict: 'damaged', head } : external()
+}
+
+/** This store made the metadata, for this key. */
+export function isOwn(key: string, own: OwnMetadata, { storeId, ceiling }: JudgeRules): boolean {
+  return own.storeId === storeId && own.revision <= ceiling && (own.key === null || own.key === key)
+}
+
+/** Of a content that is the store's own. */
+export function ownHead({ writer, writerAtS }: Metadata, own: OwnMetadata): TaskHead {
+  const { revision, anonymous, size, writtenAtMs: updatedAtMs } = own
+  return { revision, writer, writerAtS, anonymous, external: false, size, updatedAtMs }
 }
 
 /** Whether a content's time is the one that was set when it was written; file systems keep different precisions. */

@@ -17,8 +17,15 @@ import type {
   TaskReadAnswer,
   ValueLocation,
 } from './tasks.js'
-import { checksumFile, readMetadata, withFile, type FoundMetadata } from './tree-files.js'
-import { judgeEntry, type FoundContent, type Judgement, type JudgeRules } from './tree-judge.js'
+import { checksumFile, readMetadata, withFile, withOpened, type FoundMetadata } from './tree-files.js'
+import {
+  isOwn,
+  judgeEntry,
+  ownHead,
+  type FoundContent,
+  type Judgement,
+  type JudgeRules,
+} from './tree-judge.js'
 
 export { listNamespaces, scanNamespace } from './namespace-scan.js'
 
@@ -114,18 +121,45 @@ function readEntry(
   try {
     if (value !== undefined) return readJournal(journal, value, collected)
     if (!tree.directories.isReal(parentOf(path))) return MISSING
-    const read = (fd: number, stat: FileStat): TaskReadAnswer =>
-      collected.hasRoom(stat.size) ? readContent(tree, entry, { path, fd, stat }, collected) : LATER
-    return withFile(tree.fs, path, read) ?? MISSING
+    const read = (fd: number): TaskReadAnswer | null =>
+      readOwn(tree, entry, fd, collected) ?? examine(tree, entry, { path, fd }, collected)
+    return withOpened(tree.fs, path, read) ?? MISSING
   } catch (error) {
     return failed(error, path)
   }
 }
 
+/** Beside reading more than this a look at the file costs nothing. */
+const UNSEEN_BYTES_MAX = 256 * 1024
+
+/**
+ * Bytes that have size and checksum of the store's own metadata are the store's own: there is no need to look at the file
+ * as well. Null: it is to be examined.
+ */
+function readOwn(tree: Tree, place: Place, fd: number, collected: CollectedValues): TaskReadAnswer | null {
+  const { fs, directories, root, rules } = tree
+  const found = readMetadata(fs, directories, root, place.namespace, place.key)
+  const metadata = metadataOf(found)
+  const own = metadata?.own ?? null
+  if (metadata === null || own === null || !isOwn(place.key, own, rules)) return null
+  if (own.size > UNSEEN_BYTES_MAX) return null
+  if (!collected.hasRoom(own.size)) return LATER
+  // A byte more, to see that the file ends there: it gives all that it has, up to what it is asked for.
+  const room = collected.room(own.size + 1)
+  try {
+    if (fs.read(fd, room, 0, room.length, 0) !== own.size) return null
+  } catch {
+    // No file, or one that can't be read: `examine` tells.
+    return null
+  }
+  if (crc32(room.subarray(0, own.size)) !== own.crc) return null
+  const start = collected.keep(own.size)
+  return { status: 'found', head: ownHead(metadata, own), corruptMetadata: null, start, size: own.size }
+}
+
 interface OpenContent {
   readonly path: string
   readonly fd: number
-  readonly stat: FileStat
 }
 
 const READ_TRIES = 3
@@ -135,32 +169,35 @@ const READ_TRIES = 3
  * place. Into any other file somebody may be writing: it is read again until size and time stand still, or the tries are
  * used up; then what was read last is what it is.
  */
-function readContent(
+function examine(
   tree: Tree,
   place: Place,
-  { path, fd, stat }: OpenContent,
+  { path, fd }: OpenContent,
   collected: CollectedValues,
-): TaskReadAnswer {
-  let before = stat
+): TaskReadAnswer | null {
+  const { fs, directories, root, rules } = tree
+  let before = fs.stat(fd)
+  if (before.kind !== 'file') return null
+  if (!collected.hasRoom(before.size)) return LATER
   for (let triesLeft = READ_TRIES; ; triesLeft--) {
-    const bytes = readBytes(tree.fs, fd, before.size)
-    const found = readMetadata(tree.fs, tree.directories, tree.root, place.namespace, place.key)
+    const bytes = readBytes(fs, fd, before.size, collected)
+    const found = readMetadata(fs, directories, root, place.namespace, place.key)
     const metadata = metadataOf(found)
     const crc = metadata?.own ? crc32(bytes) : null
+    const size = bytes.length
     const judge = ({ mtimeMs, ino }: FileStat): Judgement =>
-      judgeEntry(place.key, metadata, { size: bytes.length, mtimeMs, ino, crc }, tree.rules)
+      judgeEntry(place.key, metadata, { size, mtimeMs, ino, crc }, rules)
     let { verdict, head } = judge(before)
     if (verdict !== 'own') {
-      const after = tree.fs.stat(fd)
-      const still =
-        after.size === before.size && after.mtimeMs === before.mtimeMs && bytes.length === after.size
+      const after = fs.stat(fd)
+      const still = after.size === before.size && after.mtimeMs === before.mtimeMs && size === after.size
       before = after
       if (!still && triesLeft > 1) continue
       ;({ verdict, head } = judge(after))
     }
     if (verdict === 'damaged') return { status: 'corrupt', head, path, offset: null }
     const corruptMetadata = found.status === 'corrupt' ? found.path : null
-    return { status: 'found', head, corruptMetadata, start: collected.add(bytes), size: bytes.length }
+    return { status: 'found', head, corruptMetadata, start: collected.keep(size), size }
   }
 }
 
@@ -170,28 +207,22 @@ function readJournal(
   collected: CollectedValues,
 ): TaskReadAnswer {
   if (!collected.hasRoom(location.size)) return LATER
-  const bytes = journal.read(location)
-  if (bytes === null)
-    return { status: 'corrupt', head: null, path: location.segment, offset: location.position }
-  return {
-    status: 'found',
-    head: null,
-    corruptMetadata: null,
-    start: collected.add(bytes),
-    size: bytes.length,
-  }
+  const { segment, position, size } = location
+  if (!journal.read(location, collected.room(size)))
+    return { status: 'corrupt', head: null, path: segment, offset: position }
+  return { status: 'found', head: null, corruptMetadata: null, start: collected.keep(size), size }
 }
 
 /** What one array can safely hold everywhere. The store's own values are far smaller. */
 const FILE_BYTES_MAX = 2 ** 31 - 1
 
 /** From the beginning, as many as there are, but no more than `size`. */
-function readBytes(fs: FileSystem, fd: number, size: number): Uint8Array {
+function readBytes(fs: FileSystem, fd: number, size: number, collected: CollectedValues): Uint8Array {
   if (size > FILE_BYTES_MAX) {
     throw systemError('EFBIG', `a file of ${size} bytes is too large to be read as a value`)
   }
-  const buffer = new Uint8Array(size)
-  return buffer.subarray(0, readFully(fs, fd, buffer, 0))
+  const room = collected.room(size)
+  return room.subarray(0, readFully(fs, fd, room, 0))
 }
 
 function metadataOf(found: FoundMetadata): Metadata | null {
@@ -210,34 +241,38 @@ function failed(error: unknown, path: string): Failed {
   return { status: 'failed', code: errorCode(error), path: named, message }
 }
 
-/** Owns the values of one answer until they are put behind each other. */
+/** Enough for the values of most answers. */
+const COLLECTED_BYTES_FIRST = 16 * 1024
+
+/** Owns the values of one answer, one behind the other in one piece of memory: a buffer each would cost more than the values. */
 class CollectedValues {
-  readonly #values: Uint8Array[] = []
-  #size = 0
+  #bytes = new Uint8Array(0)
+  #end = 0
 
   hasRoom(size: number): boolean {
-    return this.#size === 0 || this.#size + size <= ANSWER_BYTES
+    return this.#end === 0 || this.#end + size <= ANSWER_BYTES
   }
 
-  /** Returns where the value begins in the joined bytes. */
-  add(value: Uint8Array): number {
-    const start = this.#size
-    this.#values.push(value)
-    this.#size += value.length
+  /** Where the next value may be read to; good until the next call. */
+  room(size: number): Uint8Array {
+    const needed = this.#end + size
+    if (needed > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(needed, 2 * this.#bytes.length, COLLECTED_BYTES_FIRST))
+      grown.set(this.#bytes.subarray(0, this.#end))
+      this.#bytes = grown
+    }
+    return this.#bytes.subarray(this.#end, needed)
+  }
+
+  /** So many of the bytes that were read to there are a value. Returns where it begins. */
+  keep(size: number): number {
+    const start = this.#end
+    this.#end += size
     return start
   }
 
-  /** In a buffer of its own: a part of one would take all of it along to the other thread. */
+  /** In a buffer of their own: a part of one would take all of it along to the other thread. */
   join(): Uint8Array {
-    const [first] = this.#values
-    if (first !== undefined && first.length === this.#size && first.buffer.byteLength === this.#size)
-      return first
-    const joined = new Uint8Array(this.#size)
-    let end = 0
-    for (const value of this.#values) {
-      joined.set(value, end)
-      end += value.length
-    }
-    return joined
+    return this.#end === this.#bytes.length ? this.#bytes : this.#bytes.slice(0, this.#end)
   }
 }

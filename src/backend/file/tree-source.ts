@@ -3,6 +3,7 @@
  * file. Both are read by a worker, so that a slow disk does not hold up the event loop.
  */
 import type { Head, HeadAnswer, ReadAnswer } from '../backend.js'
+import { SHARING_BYTES_MAX } from '../../byte-slab.js'
 import { AgentStateError, stateError } from '../../errors.js'
 import type { Backlog, Pending, PendingWrite } from './backlog.js'
 import type { Checkpointer } from './checkpointer.js'
@@ -173,7 +174,7 @@ function toRead(
       return { head: null, value: null }
     case 'found': {
       const head = known ?? answer.head
-      const value = Uint8Array.prototype.slice.call(bytes, answer.start, answer.start + answer.size)
+      const value = valueIn(bytes, answer.start, answer.size)
       if (head === null || answer.corruptMetadata === null) return { head, value }
       return { head: { corrupt: answer.corruptMetadata, head }, value }
     }
@@ -184,6 +185,15 @@ function toRead(
       return { head: { unreadable: error }, value: null }
     }
   }
+}
+
+/** Values lie together in the memory of an answer, unless that is so much that one of them would keep more than it is worth. */
+const SHARED_ANSWER_BYTES_MAX = 64 * 1024
+
+function valueIn(bytes: Uint8Array, start: number, size: number): Uint8Array {
+  const end = start + size
+  if (bytes.length <= SHARED_ANSWER_BYTES_MAX && size <= SHARING_BYTES_MAX) return bytes.subarray(start, end)
+  return Uint8Array.prototype.slice.call(bytes, start, end)
 }
 
 function corrupt(

@@ -12,6 +12,8 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { crc32 } from 'node:zlib'
+import { encodeMetadata } from '../../../src/backend/file/metadata.js'
 import { nodeFileSystem, type FileSystem } from '../../../src/backend/file/file-system.js'
 import type {
   HeadsTask,
@@ -148,14 +150,43 @@ describe('an entry of the store', () => {
     expectFound('k', externalHead(large.length, { writerId: 'w' }, AT_S), edited)
   })
 
-  test('is known by its checksum: one look at each file, one read, nothing else', () => {
+  test('is known by its checksum: each file is read once, and nothing else is asked of it', () => {
     written(tree.write('k', 'five!'))
     const fs = new FaultyFileSystem()
     expect(readOne('k', fs).text).toBe('five!')
     const perFile = (path: string): string[] =>
       fs.calls.filter((call) => call.path === path).map(({ name }) => name)
-    expect(perFile(tree.path('ns/k'))).toEqual(['open', 'stat', 'read', 'close'])
-    expect(perFile(tree.path(META, 'k.json'))).toEqual(['open', 'stat', 'read', 'close'])
+    expect(perFile(tree.path('ns/k'))).toEqual(['open', 'read', 'close'])
+    expect(perFile(tree.path(META, 'k.json'))).toEqual(['open', 'read', 'close'])
+  })
+
+  test('whose metadata claims more bytes than any content has is external', () => {
+    const writer = { writerId: 'w' }
+    const crc = crc32('five!')
+    const own = {
+      revision: 7,
+      storeId: tree.context.storeId,
+      crc,
+      writtenAtMs: AT_MS,
+      anonymous: false,
+      key: null,
+    }
+    for (const size of [6, 300_000, 2 ** 40, Number.MAX_SAFE_INTEGER]) {
+      tree.put('ns/k', 'five!')
+      tree.put(`${META}/k.json`, encodeMetadata({ writer, writerAtS: AT_S, own: { ...own, size } }))
+      expectFound('k', externalHead(5, writer, AT_S), 'five!')
+    }
+  })
+
+  test('that could not be read once is read again', () => {
+    written(tree.write('k', 'five!'))
+    for (const path of ['ns/k', `${META}/k.json`]) {
+      let failures = 0
+      const fails = (call: { name: string; path: string | null }): boolean =>
+        call.name === 'read' && call.path === tree.path(path) && failures++ === 0
+      expect(readOne('k', new FaultyFileSystem((call) => (fails(call) ? 'EIO' : null))).text).toBe('five!')
+      expect(failures).toBeGreaterThan(1)
+    }
   })
 
   test('is looked at without opening its content when size and time fit', () => {
@@ -279,6 +310,15 @@ describe('what is no regular file is missing:', () => {
     expectMissing('fifo')
   })
 
+  test.skipIf(ON_WINDOWS)('a FIFO, a directory or a symlink with the metadata of a content', () => {
+    written(tree.write('fifo', 'five!'), tree.write('directory', 'five!'), tree.write('symlink', 'five!'))
+    for (const key of ['fifo', 'directory', 'symlink']) renameSync(tree.path('ns', key), tree.path(key))
+    execFileSync('mkfifo', [tree.path('ns/fifo')])
+    mkdirSync(tree.path('ns/directory'))
+    symlinkSync('../symlink', tree.path('ns/symlink'))
+    for (const key of ['fifo', 'directory', 'symlink']) expectMissing(key)
+  })
+
   test.skipIf(ON_WINDOWS)('a FIFO or symlink in the metadata’s place: then there is no metadata', () => {
     written(tree.write('fifo', 'five!'), tree.write('symlink', 'five!'), tree.write('a/k', 'five!'))
     renameSync(tree.path(META, 'symlink.json'), tree.path('ns/target'))
@@ -316,6 +356,8 @@ describe('what the system refuses is an error, never "missing":', () => {
   test.each(['open', 'stat', 'read', 'close'] as const)('a value whose %s fails', (name) => {
     written(tree.write('k', 'five!'), tree.write('other', 'five!'))
     const path = tree.path('ns/k')
+    // Only what is not the store's own is looked at.
+    if (name === 'stat') tree.put('ns/k', 'six!!!')
     const fs = new FaultyFileSystem((call) => (call.name === name && call.path === path ? 'EIO' : null))
     const { answers } = read([{ key: 'k' }, { key: 'other' }], fs)
     expect(answers).toMatchObject([{ status: 'failed', code: 'EIO', path }, { status: 'found' }])

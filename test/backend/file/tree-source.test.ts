@@ -181,11 +181,17 @@ describe('reading', () => {
     ])
   })
 
-  test('a value is a copy that keeps nothing else in memory', async () => {
+  test('small values lie together in the memory of their answer, if that is little', async () => {
     const { runner, source } = given()
-    runner.script = () => ({ answers: [found(0, 1)], bytes: new Uint8Array(1000) })
-    const [answer] = await source.read('n', ['k'])
-    expect(answer!.value!.buffer.byteLength).toBe(1)
+    const keptOf = async (size: number, answerBytes: number): Promise<number> => {
+      runner.script = () => ({ answers: [found(0, size)], bytes: new Uint8Array(answerBytes) })
+      const [answer] = await source.read('n', ['k'])
+      expect(answer!.value).toHaveLength(size)
+      return answer!.value!.buffer.byteLength
+    }
+    expect(await keptOf(1, 64 * 1024)).toBe(64 * 1024)
+    expect(await keptOf(1, 64 * 1024 + 1)).toBe(1)
+    expect(await keptOf(2000, 4000)).toBe(2000)
   })
 
   test('I2: a key whose deletion is durable is missing, although its file may still be there', async () => {
