@@ -96,7 +96,7 @@ export interface FileOpenOptions extends CommonOpenOptions {
   readonly backend?: undefined
   /** How long to wait for another owner of the root to go, in milliseconds. Default 0. */
   readonly ownerWaitMs?: number | undefined
-  /** Threads that write the tree. Default 2. */
+  /** Threads that write the tree, made when there is enough for them to do. Default 4. */
   readonly workers?: number | undefined
   /** The compiled worker entry, where a bundler has moved it. */
   readonly workerUrl?: URL | undefined

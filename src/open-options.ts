@@ -92,7 +92,7 @@ export function checkOpenOptions(options: OpenOptions): OpenSettings {
     limits,
     root: checkRoot(root),
     ownerWaitMs: ownerWaitMs === undefined ? 0 : checkInteger(ownerWaitMs, 'ownerWaitMs', 0, WAIT_MS_MAX),
-    workers: workers === undefined ? 2 : checkInteger(workers, 'workers', 1, WORKERS_MAX),
+    workers: workers === undefined ? 4 : checkInteger(workers, 'workers', 1, WORKERS_MAX),
     workerUrl: workerUrl === undefined ? null : checkUrl(workerUrl, 'workerUrl'),
     mode: mode === undefined ? DEFAULT_MODE : checkMode(mode),
     ownThread: ownThread === undefined ? false : checkBoolean(ownThread, 'ownThread'),

@@ -1,5 +1,5 @@
 /** Room for so many items is kept when the queue has become empty. */
-const KEPT_ITEMS_MAX = 64
+const KEPT_ITEMS_MAX = 16
 
 /** First in, first out, with constant time at the front. */
 export class Queue<T> {

@@ -34,7 +34,7 @@ describe('checkOpenOptions', () => {
       defaults: BASE_DEFAULTS,
       limits: DEFAULT_LIMITS,
       ownerWaitMs: 0,
-      workers: 2,
+      workers: 4,
       workerUrl: null,
       mode: { file: 0o600, directory: 0o700 },
       ownThread: false,

@@ -2,11 +2,16 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Queue } from '../src/queue.js'
 
-type Step = { readonly do: 'push' | 'unshift'; readonly item: number } | { readonly do: 'shift' }
+type Step =
+  | { readonly do: 'push' | 'unshift'; readonly item: number }
+  | { readonly do: 'shift' }
+  /** Leaves out what `by` divides. */
+  | { readonly do: 'keep'; readonly by: number }
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constantFrom('push' as const, 'unshift' as const), item: fc.nat() }),
   fc.constant<Step>({ do: 'shift' }),
+  fc.record({ do: fc.constant('keep' as const), by: fc.integer({ min: 2, max: 5 }) }),
 )
 
 function run(queue: Queue<number>, model: number[], steps: readonly Step[]): void {
@@ -17,6 +22,9 @@ function run(queue: Queue<number>, model: number[], steps: readonly Step[]): voi
     } else if (each.do === 'unshift') {
       queue.unshift(each.item)
       model.unshift(each.item)
+    } else if (each.do === 'keep') {
+      queue.keep((item) => item % each.by !== 0)
+      model.splice(0, model.length, ...model.filter((item) => item % each.by !== 0))
     } else if (queue.shift() !== model.shift()) {
       expect.unreachable('another item came out')
     }

@@ -150,7 +150,8 @@ class Planner {
     this.#removed = true
     this.#plannedNames().clear()
     // Keys that were missing before keep who deleted them.
-    for (const [state, { revision }] of this.#keys ?? []) if (revision !== null) this.#keys?.delete(state)
+    const keys = this.#keys
+    for (const [state, { revision }] of keys ?? []) if (revision !== null) keys?.delete(state)
     return this.#addUnit({ kind: 'remove' })
   }
 

@@ -28,8 +28,8 @@ describe.skipIf(!canLimitFiles)('I9: file descriptors', () => {
   const count = isLong ? 1000 : 150
   const namespaces = String(count)
 
-  test(`sixty-four are enough for ${namespaces} namespaces that are written, watched and read at once`, async () => {
-    const { lines, end } = await linesOf('few-descriptors.mjs', [temporaryDirectory(), namespaces, '64'])
+  test(`ninety-six are enough for ${namespaces} namespaces that are written, watched and read at once`, async () => {
+    const { lines, end } = await linesOf('few-descriptors.mjs', [temporaryDirectory(), namespaces, '96'])
     expect(lines).toEqual(['works', 'left open 0'])
     expect(end).toEqual({ code: 0, signal: null })
   })

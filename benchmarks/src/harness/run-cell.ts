@@ -1,9 +1,10 @@
-/** One run: a fresh process, a fresh folder, and nothing of either is left. */
+/** One run: a fresh process, a fresh folder; of that nothing large is left. */
 import { fork, spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { FlushShim } from './flush-shim.js'
+import { removeLarge } from './leftovers.js'
 import type { Profile } from './profile.js'
 import type { Cell, RunResult, RunSpec } from './scenario.js'
 import { writeOut } from './usage.js'
@@ -29,8 +30,8 @@ export async function runCell(cell: Cell, settings: RunSettings): Promise<RunRes
     const env = { ...process.env, ...shim?.environment(flushDelayMs) }
     return await inChild(spec, { env, signal, nodeArguments: profilingTo(cpuProfiles, spec) })
   } finally {
-    await rm(folder, { recursive: true, force: true, maxRetries: 3 })
-    // Whoever comes next does not pay for what is left to be written of this one, its deletion included.
+    await removeLarge(folder)
+    // Whoever comes next does not pay for what is left to be written of this one, deletions included.
     await writeOut(root)
   }
 }

@@ -1,6 +1,7 @@
 /** All runs of one scenario: round after round, the cells of each round in random order. */
 import type { MachineFacts } from '../../../dist/bench/machine.js'
 import { contestantOf } from '../contestants/index.js'
+import { removeAll } from './leftovers.js'
 import { randomNumbers, shuffled } from './random.js'
 import { collectRuns, rounded, type Results } from './results.js'
 import { runCell, type RunSettings } from './run-cell.js'
@@ -28,18 +29,22 @@ export async function runScenario(settings: ScenarioSettings): Promise<Results> 
   const total = cells.length * repetitions
   let done = 0
   let results = collected(false)
-  for (let round = 0; round < repetitions; round++) {
-    for (const cell of shuffled(cells, random)) {
-      onRun(cell, done++, total)
-      try {
-        runs.get(cell)!.push(await runCell(cell, { ...settings, scenario: scenario.name }))
-      } catch (error) {
-        signal.throwIfAborted()
-        failures.push(error instanceof Error ? error.message : String(error))
+  try {
+    for (let round = 0; round < repetitions; round++) {
+      for (const cell of shuffled(cells, random)) {
+        onRun(cell, done++, total)
+        try {
+          runs.get(cell)!.push(await runCell(cell, { ...settings, scenario: scenario.name }))
+        } catch (error) {
+          signal.throwIfAborted()
+          failures.push(error instanceof Error ? error.message : String(error))
+        }
       }
+      results = collected(round === repetitions - 1)
+      await onRound(results)
     }
-    results = collected(round === repetitions - 1)
-    await onRound(results)
+  } finally {
+    await removeAll(settings.root)
   }
   return results
 

@@ -107,7 +107,7 @@ function sustainedGoals(find: Find): Goal[] {
       0.8,
     ),
     bound(
-      'memory in that minute (backlog bound 48 MiB), MB',
+      'memory in that minute (backlog bound 32 MiB), MB',
       megabytes(memory),
       'below 400',
       (megabytes) => megabytes < 400,

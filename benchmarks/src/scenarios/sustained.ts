@@ -13,7 +13,7 @@ import { HOT_KEYS } from './hot-set.js'
 
 const MIB = 1024 * 1024
 /** Of distinct keys, so that the minute shows what lasts: what the default bound holds takes the files ten minutes. */
-const BACKLOG_BYTES_MAX = 48 * MIB
+const BACKLOG_BYTES_MAX = 32 * MIB
 const BARE_CALLERS = 1024
 const WITHOUT_FLOOR = LEADING.filter((name) => !name.startsWith('floor'))
 /** The fastest rivals: a minute of each takes long. */
@@ -23,7 +23,7 @@ export const sustained: Scenario = {
   name: 'sustained',
   question: 'What remains of it when nobody ever pauses?',
   workload:
-    'callers write for a minute (quick: 5 s) without pause, distinct keys or a hot set of 100, 8 namespaces; with distinct keys at most 48 MiB of backlog; what was put off counts: the rate with drain ends when nothing is left to do, and the run fails if a file is missing then. bare files: the same two files a key without a library, and always 1,024 keys to make, so that its batches are full',
+    'callers write for a minute (quick: 5 s) without pause, distinct keys or a hot set of 100, 8 namespaces; with distinct keys at most 32 MiB of backlog; what was put off counts: the rate with drain ends when nothing is left to do, and the run fails if a file is missing then. bare files: the same two files a key without a library, and always 1,024 keys to make, so that its batches are full',
   durability: DURABLE,
   repetitions: (usual) => Math.ceil(usual / 7),
   extraSeconds: ({ parameters }, { sustainedSeconds, seconds }) =>

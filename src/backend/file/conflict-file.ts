@@ -20,8 +20,9 @@ export function saveConflicts(fs: FileSystem, { context, lines, atMs }: SaveConf
   const temporaries = new Temporaries(fs, new Directories(fs, root), layout.tmp, modes)
   const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(''))
   try {
-    const path = temporaries.write(atMs, (fd) => writeFully(fs, fd, bytes, 0))
-    temporaries.move(path, layout.conflicts)
+    const file = temporaries.begin(atMs, (fd) => writeFully(fs, fd, bytes, 0))
+    temporaries.finish(file)
+    temporaries.move(file, layout.conflicts)
     return { failure: null }
   } catch (error) {
     return { failure: { code: errorCode(error), message: String(error) } }

@@ -25,7 +25,7 @@ export interface DirectoryEntry {
 
 /**
  * None follows a symlink at the end of the path, where the platform can say so. `read` also returns at once on a FIFO
- * without a writer; look at `stat(fd)` before reading.
+ * without a writer. What is open may be no file: `stat(fd)` tells; reading a directory or a FIFO fails.
  */
 export type OpenFlag = 'read' | 'create-exclusive' | 'read-write' | 'read-write-create' | 'directory'
 

@@ -186,9 +186,9 @@ export class GroupCommit {
     for (const { plan, index, revision } of entries) {
       const { namespace, atMs } = plan
       outcomes[index] = { status: 'committed', revision }
-      let unitRevision = revision - 1
-      for (const unit of plan.units) {
-        unitRevision++
+      for (let i = 0; i < plan.units.length; i++) {
+        const unit = plan.units[i]!
+        const unitRevision = revision + i
         if (unit.kind === 'create') backlog.addCreate(namespace, unitRevision, atMs, segment)
         if (unit.kind === 'remove') backlog.addRemove(namespace, unitRevision, atMs, segment)
         if (unit.kind !== 'change') continue

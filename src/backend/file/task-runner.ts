@@ -1,7 +1,7 @@
 /**
  * Running tasks in worker threads. `WorkerPools` owns the pools: one writes, one reads, so that a read never waits behind the
  * syncs of a large materialization. A task changes nothing when it is done twice, so a task whose worker died is done again
- * by another worker, which has nothing else to do; only after several deaths its failure is reported.
+ * by another one, a read by one that has no other task; only after several deaths its failure is reported.
  */
 import { Piscina } from 'piscina'
 import type { TaskQueue } from 'piscina'
@@ -47,32 +47,44 @@ export class WorkerPools implements TaskRunner {
   }
 
   async run<K extends Task['kind']>(task: Extract<Task, { kind: K }>): Promise<TaskAnswers[K]> {
-    const isReading = READING.has(task.kind)
-    for (let attempt = 1; ; attempt++) {
-      const readers = attempt === 1 ? this.#readers : this.#lonelyReader
-      const pool = isReading ? readers : this.#writers
+    for (let deaths = 0; ;) {
       try {
-        return (await pool.run(task)) as TaskAnswers[K]
+        return (await this.#poolFor(task.kind, deaths).run(task)) as TaskAnswers[K]
       } catch (error) {
-        if (attempt === ATTEMPTS) throw error
+        if (++deaths === ATTEMPTS) throw error
       }
     }
   }
 
-  async close(): Promise<void> {
-    await Promise.all([this.#writers.close(), this.#readers.close(), this.#lonelyReader.close()])
+  #poolFor(kind: Task['kind'], deaths: number): WorkerPool {
+    if (!READING.has(kind)) return this.#writers
+    return deaths === 0 ? this.#readers : this.#lonelyReader
   }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#writers.close(), this.#readers.close()])
+    await this.#lonelyReader.close()
+  }
+}
+
+interface Asked {
+  readonly task: Task
+  readonly resolve: (answer: unknown) => void
+  readonly reject: (error: unknown) => void
 }
 
 /**
  * WorkerPool owns the threads of one kind, and the tasks that wait for one of them (I11). Threads may end at any time, and
- * where the process is out of descriptors or memory none can be made; whoever waits for a thread then is told so. A task
- * that was rejected is never run later: others may have changed by then what it is about.
+ * where the process is out of descriptors or memory none can be made; whoever waits for a thread then is told so. What a
+ * thread dies of is the task that it had: those who wait wait for the next one. A task that was rejected is never run later:
+ * others may have changed by then what it is about.
  */
 class WorkerPool {
   readonly #piscina: Piscina<Task, unknown>
   readonly #waiting = new WaitingTasks()
-  readonly #unanswered = new Set<(error: unknown) => void>()
+  readonly #unanswered = new Set<Asked>()
+  /** A task failed since a thread has ended. */
+  #taskFailed = false
   #lastError: unknown = new Error('its worker thread has ended')
 
   constructor(options: ConstructorParameters<typeof Piscina>[0]) {
@@ -85,32 +97,43 @@ class WorkerPool {
   }
 
   run(task: Task): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      this.#unanswered.add(reject)
-      try {
-        this.#piscina
-          .run(task)
-          .then(resolve, reject)
-          .finally(() => this.#unanswered.delete(reject))
-      } catch (error) {
-        // No thread could be made for it; by then it has been put behind the others that wait.
-        this.#waiting.dropLast()
-        this.#unanswered.delete(reject)
-        reject(error)
-      }
-    })
+    return new Promise((resolve, reject) => this.#submit({ task, resolve, reject }))
   }
 
   close(): Promise<void> {
     return this.#piscina.close()
   }
 
+  #submit(asked: Asked): void {
+    this.#unanswered.add(asked)
+    try {
+      this.#piscina
+        .run(asked.task)
+        .then(asked.resolve, (error: unknown) => {
+          this.#taskFailed = true
+          asked.reject(error)
+        })
+        .finally(() => this.#unanswered.delete(asked))
+    } catch (error) {
+      // No thread could be made for it; by then it has been put behind the others that wait.
+      this.#waiting.dropLast()
+      this.#unanswered.delete(asked)
+      asked.reject(error)
+    }
+  }
+
   /** Other tasks may wait for a thread still: the next one is only made when it is asked for. */
   #threadEnded(): void {
     if (this.#piscina.threads.length > 0) return
-    this.#waiting.drop()
-    for (const reject of this.#unanswered) reject(this.#lastError)
+    const waiting = [...this.#unanswered]
+    const diedOfTask = this.#taskFailed
+    this.#taskFailed = false
     this.#unanswered.clear()
+    this.#waiting.drop()
+    for (const asked of waiting) {
+      if (diedOfTask) this.#submit(asked)
+      else asked.reject(this.#lastError)
+    }
   }
 }
 

@@ -144,7 +144,7 @@ function readOwn(tree: Tree, place: Place, fd: number, collected: CollectedValue
   if (metadata === null || own === null || !isOwn(place.key, own, rules)) return null
   if (own.size > UNSEEN_BYTES_MAX) return null
   if (!collected.hasRoom(own.size)) return LATER
-  // A byte more, to see that the file ends there: it gives all that it has, up to what it is asked for.
+  // A byte more, to see that the file ends there: a local one gives all that it has, up to what it is asked for.
   const room = collected.room(own.size + 1)
   try {
     if (fs.read(fd, room, 0, room.length, 0) !== own.size) return null
@@ -257,7 +257,8 @@ class CollectedValues {
   room(size: number): Uint8Array {
     const needed = this.#end + size
     if (needed > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(needed, 2 * this.#bytes.length, COLLECTED_BYTES_FIRST))
+      const ahead = Math.min(2 * this.#bytes.length, ANSWER_BYTES)
+      const grown = new Uint8Array(Math.max(needed, ahead, COLLECTED_BYTES_FIRST))
       grown.set(this.#bytes.subarray(0, this.#end))
       this.#bytes = grown
     }

@@ -94,12 +94,13 @@ export class TreeSource {
       const { ceiling, epoch } = this.#checkpointer
       const task = { kind: 'read', context: this.#context, entries, ceiling, epoch } as const
       const { answers, bytes } = await this.#run(task)
+      const isShared = isWorthSharing(answers, bytes)
       const later = answers.findIndex(({ status }) => status === 'later')
       return reads.slice(0, later === -1 ? reads.length : later).map((read, index): ReadAnswer => {
         const known = pending[index]
         // Whatever is still at the path of a key that was deleted.
         if (known === null) return { head: null, value: null }
-        return toRead(read, answers[index]!, bytes, known ?? null)
+        return toRead(read, answers[index]!, { bytes, isShared }, known ?? null)
       })
     } finally {
       for (const segment of held) segment.holders--
@@ -164,7 +165,7 @@ function entryOf({ namespace, key }: TreeRead, pending: PendingWrite | null): Re
 function toRead(
   { namespace, key }: TreeRead,
   answer: TaskReadAnswer,
-  bytes: Uint8Array,
+  values: ReadValues,
   pending: PendingWrite | null,
 ): ReadAnswer {
   const known = pending === null ? null : headOf(pending)
@@ -174,7 +175,7 @@ function toRead(
       return { head: null, value: null }
     case 'found': {
       const head = known ?? answer.head
-      const value = valueIn(bytes, answer.start, answer.size)
+      const value = valueIn(values, answer.start, answer.size)
       if (head === null || answer.corruptMetadata === null) return { head, value }
       return { head: { corrupt: answer.corruptMetadata, head }, value }
     }
@@ -187,12 +188,28 @@ function toRead(
   }
 }
 
-/** Values lie together in the memory of an answer, unless that is so much that one of them would keep more than it is worth. */
+/** The values of an answer. */
+interface ReadValues {
+  readonly bytes: Uint8Array
+  /** Small ones may stay where they are, and keep the others in memory. */
+  readonly isShared: boolean
+}
+
 const SHARED_ANSWER_BYTES_MAX = 64 * 1024
 
-function valueIn(bytes: Uint8Array, start: number, size: number): Uint8Array {
+/** Whether small values are most of the answer, and that is not so much that a few of them would keep a lot. */
+function isWorthSharing(answers: readonly TaskReadAnswer[], { length }: Uint8Array): boolean {
+  if (length > SHARED_ANSWER_BYTES_MAX) return false
+  let small = 0
+  for (const answer of answers) {
+    if (answer.status === 'found' && answer.size <= SHARING_BYTES_MAX) small += answer.size
+  }
+  return small * 2 >= length
+}
+
+function valueIn({ bytes, isShared }: ReadValues, start: number, size: number): Uint8Array {
   const end = start + size
-  if (bytes.length <= SHARED_ANSWER_BYTES_MAX && size <= SHARING_BYTES_MAX) return bytes.subarray(start, end)
+  if (isShared && size > 0 && size <= SHARING_BYTES_MAX) return bytes.subarray(start, end)
   return Uint8Array.prototype.slice.call(bytes, start, end)
 }
 

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { systemError, writeFully } from './file-system.js'
+import { errorCode, systemError, writeFully } from './file-system.js'
 import type { JournalValues } from './journal-values.js'
 import {
   contentPath,
@@ -12,7 +12,7 @@ import {
 import { encodeMetadata } from './metadata.js'
 import { DirectorySyncs } from './operation-results.js'
 import type { TreeOperation } from './tasks.js'
-import type { Temporaries } from './temporaries.js'
+import type { Temporaries, Temporary } from './temporaries.js'
 import { removeFiles, type Removal } from './tree-deletes.js'
 import type { TreeRun } from './tree-writer.js'
 
@@ -28,18 +28,56 @@ interface PlacedWrite {
   readonly inSecondPlace: boolean
 }
 
-/** A write whose new files are complete and synced, but not at their paths. */
+/** A write whose new files are complete, but not at their paths. */
 interface PreparedWrite extends PlacedWrite {
-  readonly contentTemporary: string
-  readonly metadataTemporary: string
+  readonly content: Temporary
+  readonly metadata: Temporary
 }
+
+/**
+ * So many writes have their files made before the first of these is synced: then the entries of the others are in the
+ * directory already, which each sync of a new file writes out as well. More keep more files open, for little.
+ */
+const WRITES_TOGETHER = 8
+
+/** Too many files are open, here or in the whole system. */
+const NO_DESCRIPTOR: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE'])
 
 export function applyWrites(run: TreeRun, values: JournalValues, temporaries: Temporaries): void {
   const placed = makeDirectories(run)
-  const prepared = placed.flatMap((write) => prepare(run, write, values, temporaries) ?? [])
+  const prepared = prepareAll(run, placed, values, temporaries)
   moveAll(run, temporaries, prepared, 'content')
   moveAll(run, temporaries, prepared, 'metadata')
   removeStaleSecondPlaces(run, prepared)
+}
+
+function prepareAll(
+  run: TreeRun,
+  placed: readonly PlacedWrite[],
+  values: JournalValues,
+  temporaries: Temporaries,
+): PreparedWrite[] {
+  const prepared: PreparedWrite[] = []
+  let open: PreparedWrite[] = []
+  const finishOpen = (): void => {
+    prepared.push(...open.filter((write) => finish(run, write, temporaries)))
+    open = []
+  }
+  for (const write of placed) {
+    run.results.attempt(write.index, () => {
+      const make = (): PreparedWrite => fill(run, write, values, temporaries)
+      try {
+        open.push(make())
+      } catch (error) {
+        if (open.length === 0 || !NO_DESCRIPTOR.has(errorCode(error))) throw error
+        finishOpen()
+        open.push(make())
+      }
+    })
+    if (open.length === WRITES_TOGETHER) finishOpen()
+  }
+  finishOpen()
+  return prepared
 }
 
 /**
@@ -92,33 +130,47 @@ function isFree(run: TreeRun, first: string, claimed: ReadonlySet<string>): bool
   return state.state !== 'real' || run.fs.lstat(first)?.kind !== 'directory'
 }
 
-function prepare(
+function fill(
   run: TreeRun,
   write: PlacedWrite,
   values: JournalValues,
   temporaries: Temporaries,
-): PreparedWrite | null {
-  const { fs, results } = run
+): PreparedWrite {
+  const { fs } = run
   const { value, atMs } = write.operation
-  let prepared: PreparedWrite | null = null
-  results.attempt(write.index, () => {
-    const contentTemporary = temporaries.write(atMs, (fd) => {
-      const intact = values.copy(value, (piece, position) => writeFully(fs, fd, piece, position))
-      if (!intact) {
-        const where = `${value.segment} at offset ${value.position}`
-        throw systemError('CHECKSUM', `the journal's copy of the value is damaged (${where})`)
-      }
-    })
+  const content = temporaries.begin(atMs, (fd) => {
+    const intact = values.copy(value, (piece, position) => writeFully(fs, fd, piece, position))
+    if (!intact) {
+      const where = `${value.segment} at offset ${value.position}`
+      throw systemError('CHECKSUM', `the journal's copy of the value is damaged (${where})`)
+    }
+  })
+  try {
+    const bytes = Buffer.from(metadataOf(run, write), 'utf8')
+    const metadata = temporaries.begin(atMs, (fd) => writeFully(fs, fd, bytes, 0))
+    return { ...write, content, metadata }
+  } catch (error) {
+    temporaries.discard(content)
+    throw error
+  }
+}
+
+/** False: one of its files could not be synced, and neither is left. */
+function finish(
+  run: TreeRun,
+  { index, content, metadata }: PreparedWrite,
+  temporaries: Temporaries,
+): boolean {
+  return run.results.attempt(index, () => {
     try {
-      const metadata = Buffer.from(metadataOf(run, write), 'utf8')
-      const metadataTemporary = temporaries.write(atMs, (fd) => writeFully(fs, fd, metadata, 0))
-      prepared = { ...write, contentTemporary, metadataTemporary }
+      temporaries.finish(content)
+      temporaries.finish(metadata)
     } catch (error) {
-      temporaries.discard(contentTemporary)
+      temporaries.discard(content)
+      temporaries.discard(metadata)
       throw error
     }
   })
-  return prepared
 }
 
 /** A function of the record alone, so that applying it again gives the same bytes. */
@@ -147,12 +199,9 @@ function moveAll(
   const { fs, results } = run
   const syncs = new DirectorySyncs()
   for (const write of writes) {
-    const [temporary, target] =
-      part === 'content'
-        ? [write.contentTemporary, write.contentPath]
-        : [write.metadataTemporary, write.metadataPath]
+    const target = part === 'content' ? write.contentPath : write.metadataPath
     results.attempt(write.index, () => {
-      temporaries.move(temporary, target)
+      temporaries.move(write[part], target)
       syncs.add(parentOf(target), write.index)
     })
   }
@@ -164,10 +213,12 @@ function removeStaleSecondPlaces(run: TreeRun, writes: readonly PreparedWrite[])
   const { namespace, context } = run.task
   const directory = secondMetadataDirectory(context.root, namespace)
   const removals: Removal[] = []
+  let isThere: boolean | null = null
   for (const { index, operation, inSecondPlace } of writes) {
     if (inSecondPlace) continue
     run.results.attempt(index, () => {
-      if (!run.directories.isReal(directory)) return
+      isThere ??= run.directories.isReal(directory)
+      if (!isThere) return
       removals.push({ index, paths: [secondMetadataPath(context.root, namespace, operation.key)] })
     })
   }

@@ -5,10 +5,20 @@
 type Worker = (task: unknown) => unknown
 
 let worker: Promise<{ readonly default: Worker }> | null = null
+let before: Promise<void> = Promise.resolve()
 
+/** The pool hands over at once all tasks that have come: each begins when the one before it was answered, not only done. */
 async function runInWorker(task: unknown): Promise<unknown> {
-  worker ??= load()
-  return (await worker).default(task)
+  const turn = before
+  let done = (): void => {}
+  before = new Promise((resolve) => (done = resolve))
+  await turn
+  try {
+    worker ??= load()
+    return (await worker).default(task)
+  } finally {
+    done()
+  }
 }
 
 /** Node keeps a load that failed, for want of file descriptors, say. The next thread may have more luck. */

@@ -444,6 +444,35 @@ describe('many values at once', () => {
     expect(statuses('missing', 'empty', 'large')).toEqual(['missing', 'found', 'found'])
   })
 
+  test('of the store’s own files, too, are put off once an answer is large', () => {
+    const value = 'x'.repeat(256 * 1024)
+    const keys = Array.from({ length: 66 }, (_, index) => `k${index}`)
+    written(...keys.map((key) => tree.write(key, value)))
+    const { answers, bytes } = read(keys.map((key) => ({ key })))
+    expect(answers.map(({ status }) => status)).toEqual([
+      ...Array.from({ length: 64 }, () => 'found'),
+      ...['later', 'later'],
+    ])
+    expect(bytes).toHaveLength(64 * value.length)
+  })
+
+  test('lie where their answers say, also behind such as are no one’s or damaged', () => {
+    const texts = Array.from({ length: 40 }, (_, index) => `${index} `.repeat(index * 60))
+    written(...texts.map((text, index) => tree.write(`k${index}`, text)))
+    texts.forEach((text, index) => {
+      const path = `ns/k${index}`
+      if (index % 4 === 1) tree.put(path, `${text}edited`)
+      if (index % 4 === 3) tree.put(path, text.replaceAll(' ', '_'), AT_MS)
+    })
+    const { answers, bytes } = read(texts.map((_, index) => ({ key: `k${index}` })))
+    answers.forEach((answer, index) => {
+      if (answer.status !== 'found') return expect([answer.status, index % 4]).toEqual(['corrupt', 3])
+      const found = Buffer.from(bytes.subarray(answer.start, answer.start + answer.size)).toString()
+      expect(found).toBe(index % 4 === 1 ? `${texts[index]}edited` : texts[index])
+    })
+    expect(answers.filter(({ status }) => status === 'corrupt')).toHaveLength(10)
+  })
+
   test('may be of several namespaces; each directory is looked at once', () => {
     const entries = ['a', 'b', 'a', 'b', 'a'].map((namespace, index) => ({ namespace, key: `k${index}` }))
     for (const { namespace, key } of entries) tree.put(`${namespace}/${key}`, `${namespace} ${key};`)
@@ -528,5 +557,18 @@ describe('a file that is written to while it is read', () => {
     const replace = (): void => written(tree.write('k', 'other', { revision: 9, atMs: AT_MS + 5 }))
     expect(['first', 'other']).toContain(readOne('k', changing(1, replace)).text)
     expect(statSync(tree.path('ns/k')).size).toBe(5)
+  })
+
+  test('and is replaced when its content is open, is not the old content as the new one', () => {
+    written(tree.write('k', 'first'))
+    const metadata = tree.path(META, 'k.json')
+    let left = 1
+    const fs = new FaultyFileSystem(({ name, path }) => {
+      if (name === 'open' && path === metadata && left-- > 0)
+        written(tree.write('k', 'other', { revision: 9, atMs: AT_MS + 5 }))
+      return null
+    })
+    const { answer, text } = readOne('k', fs)
+    expect(answer).toMatchObject({ head: { external: text === 'first' } })
   })
 })

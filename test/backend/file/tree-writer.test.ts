@@ -136,6 +136,48 @@ describe('a write', () => {
   })
 })
 
+describe('many writes', () => {
+  const operations = (): TreeOperation[] =>
+    Array.from({ length: 50 }, (_, index) => tree.write(`k${index}`, `value ${index}`))
+
+  test('have several files made before the first of them is synced, and few open at once', () => {
+    let most = 0
+    const fs: FaultyFileSystem = new FaultyFileSystem(() => {
+      most = Math.max(most, fs.opened.size)
+      return null
+    })
+    expect(materialize(fs, tree.task(operations()))).toEqual(SUCCESS)
+    // Sixteen on their way, and the journal.
+    expect(most).toBe(17)
+    expect(fs.opened.size).toBe(0)
+  })
+
+  test.each(['EMFILE', 'ENFILE'])('get along with fewer where the system refuses: %s', (code) => {
+    const fs: FaultyFileSystem = new FaultyFileSystem(({ name }) =>
+      name === 'open' && fs.opened.size >= 4 ? code : null,
+    )
+    expect(materialize(fs, tree.task(operations()))).toEqual(SUCCESS)
+    expect(tree.temporaries()).toEqual([])
+    expect(fs.opened.size).toBe(0)
+  })
+
+  test('of which some can’t be synced leave the others alone, and nothing behind', () => {
+    let syncs = 0
+    const fs = new FaultyFileSystem(({ name, path }) =>
+      name === 'sync' && path.includes('/.agent_state/tmp/') && ++syncs % 7 === 0 ? 'EIO' : null,
+    )
+    const { failures } = materialize(fs, tree.task(operations()))
+    expect(failures.length).toBeGreaterThan(5)
+    const failed = new Set(failures.map(({ index }) => index))
+    for (let index = 0; index < 50; index++) {
+      expect(existsSync(tree.path(`ns/k${index}`))).toBe(!failed.has(index))
+      expect(existsSync(tree.path(`ns/${META}/k${index}.json`))).toBe(!failed.has(index))
+    }
+    expect(tree.temporaries()).toEqual([])
+    expect(fs.opened.size).toBe(0)
+  })
+})
+
 describe('metadata whose place is taken', () => {
   test('goes to the second place and names its key: `a` before `a.json/b`', () => {
     succeed([tree.write('a', '1'), tree.write('a.json/b', '2')])
