@@ -22,12 +22,14 @@ parentPort!.on('message', (job: BareJob) => {
   }
 })
 
-/** The last write of a key in a batch is the one that counts. */
+/** The last write of a key in a batch is the one that counts. Those of a folder come together: its entries are synced together. */
 function writeAll(keys: readonly BareKey[], packed: Packed): void {
   const values = unpack(packed)
   const given = keys.map(({ folder, key }, index) => ({ folder, key, value: values[index]! }))
-  const last = [...new Map(given.map((file) => [join(file.folder, file.key), file])).values()]
-  // Both threads may have the same key.
+  const last = [...new Map(given.map((file) => [join(file.folder, file.key), file])).values()].sort((a, b) =>
+    a.folder < b.folder ? -1 : Number(a.folder > b.folder),
+  )
+  // Other threads may have the same key.
   const temporary = (key: string): string => `.${key}.${threadId}.tmp`
   const pairs = last.map(({ folder, key, value }) => ({
     content: { path: join(folder, key), temporary: join(folder, temporary(key)), bytes: value },
@@ -37,7 +39,7 @@ function writeAll(keys: readonly BareKey[], packed: Packed): void {
       bytes: metadataOf(key, value),
     },
   }))
-  const files = pairs.flatMap(({ content, metadata }) => [content, metadata])
+  const files = [...pairs.map(({ content }) => content), ...pairs.map(({ metadata }) => metadata)]
   for (let next = 0; next < files.length; next += FILES_TOGETHER) {
     writeSynced(files.slice(next, next + FILES_TOGETHER))
   }

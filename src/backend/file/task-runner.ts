@@ -18,6 +18,8 @@ const READERS = 1
 /** One that is run, and one that the thread finds when it is done: to be woken takes as long as several reads. */
 const READER_TASKS = 2
 const IDLE_MS = 30_000
+/** When so many threads end one after the other without an answer, it is not the tasks. */
+const DEATHS_MAX = 10
 /**
  * What a task leaves behind is short-lived and little; by itself the engine would let tens of MiB of it gather in every
  * thread. It bounds nothing but how often that is cleared away: a task that needs more takes it elsewhere.
@@ -83,8 +85,9 @@ class WorkerPool {
   readonly #piscina: Piscina<Task, unknown>
   readonly #waiting = new WaitingTasks()
   readonly #unanswered = new Set<Asked>()
-  /** A task failed since a thread has ended. */
+  /** A task failed since the last answer; and so many threads ended since. */
   #taskFailed = false
+  #deathsInARow = 0
   #lastError: unknown = new Error('its worker thread has ended')
 
   constructor(options: ConstructorParameters<typeof Piscina>[0]) {
@@ -109,10 +112,17 @@ class WorkerPool {
     try {
       this.#piscina
         .run(asked.task)
-        .then(asked.resolve, (error: unknown) => {
-          this.#taskFailed = true
-          asked.reject(error)
-        })
+        .then(
+          (answer) => {
+            this.#taskFailed = false
+            this.#deathsInARow = 0
+            asked.resolve(answer)
+          },
+          (error: unknown) => {
+            this.#taskFailed = true
+            asked.reject(error)
+          },
+        )
         .finally(() => this.#unanswered.delete(asked))
     } catch (error) {
       // No thread could be made for it; by then it has been put behind the others that wait.
@@ -126,8 +136,7 @@ class WorkerPool {
   #threadEnded(): void {
     if (this.#piscina.threads.length > 0) return
     const waiting = [...this.#unanswered]
-    const diedOfTask = this.#taskFailed
-    this.#taskFailed = false
+    const diedOfTask = this.#taskFailed && ++this.#deathsInARow < DEATHS_MAX
     this.#unanswered.clear()
     this.#waiting.drop()
     for (const asked of waiting) {

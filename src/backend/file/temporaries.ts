@@ -54,6 +54,7 @@ export class Temporaries {
 
   /** Gives a finished file its place in the tree. The target's directory must still be synced. */
   move(file: Temporary, target: string): void {
+    if (file.fd !== null) throw new Error(`not finished: ${file.path}`)
     this.#fs.rename(file.path, target)
     this.#files.delete(file)
   }

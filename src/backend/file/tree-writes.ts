@@ -38,7 +38,7 @@ interface PreparedWrite extends PlacedWrite {
  * So many writes have their files made before the first of these is synced: then the entries of the others are in the
  * directory already, which each sync of a new file writes out as well. More keep more files open, for little.
  */
-const WRITES_TOGETHER = 8
+const WRITES_TOGETHER = 4
 
 /** Too many files are open, here or in the whole system. */
 const NO_DESCRIPTOR: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE'])
@@ -59,6 +59,7 @@ function prepareAll(
 ): PreparedWrite[] {
   const prepared: PreparedWrite[] = []
   let open: PreparedWrite[] = []
+  let openMax = WRITES_TOGETHER
   const finishOpen = (): void => {
     prepared.push(...open.filter((write) => finish(run, write, temporaries)))
     open = []
@@ -70,11 +71,13 @@ function prepareAll(
         open.push(make())
       } catch (error) {
         if (open.length === 0 || !NO_DESCRIPTOR.has(errorCode(error))) throw error
+        // Others need descriptors, too.
+        openMax = 1
         finishOpen()
         open.push(make())
       }
     })
-    if (open.length === WRITES_TOGETHER) finishOpen()
+    if (open.length >= openMax) finishOpen()
   }
   finishOpen()
   return prepared

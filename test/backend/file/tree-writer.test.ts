@@ -147,8 +147,8 @@ describe('many writes', () => {
       return null
     })
     expect(materialize(fs, tree.task(operations()))).toEqual(SUCCESS)
-    // Sixteen on their way, and the journal.
-    expect(most).toBe(17)
+    // Eight on their way, and the journal.
+    expect(most).toBe(9)
     expect(fs.opened.size).toBe(0)
   })
 
