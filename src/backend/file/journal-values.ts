@@ -3,6 +3,8 @@ import { readFully, type FileSystem } from './file-system.js'
 import type { ValueLocation } from './tasks.js'
 
 const CHUNK_BYTES = 256 * 1024
+/** Most values are small, and what a task leaves behind stays in memory for a while. */
+const CHUNK_BYTES_FIRST = 4 * 1024
 
 /** Owns the segments that one task has open, to read values back; whoever makes it closes it. */
 export class JournalValues {
@@ -20,10 +22,10 @@ export class JournalValues {
    */
   copy(location: ValueLocation, take: (piece: Uint8Array, position: number) => void): boolean {
     const fd = this.#open(location.segment)
-    this.#chunk ??= new Uint8Array(CHUNK_BYTES)
+    const chunk = this.#chunkFor(location.size)
     let crc = 0
     for (let done = 0; done < location.size;) {
-      const piece = this.#chunk.subarray(0, Math.min(CHUNK_BYTES, location.size - done))
+      const piece = chunk.subarray(0, location.size - done)
       if (readFully(this.#fs, fd, piece, location.position + done) < piece.length) return false
       crc = crc32(piece, crc)
       take(piece, done)
@@ -47,6 +49,13 @@ export class JournalValues {
       }
     }
     this.#opened.clear()
+  }
+
+  #chunkFor(size: number): Uint8Array {
+    if (this.#chunk === null || this.#chunk.length < Math.min(size, CHUNK_BYTES)) {
+      this.#chunk = new Uint8Array(Math.min(CHUNK_BYTES, Math.max(size, CHUNK_BYTES_FIRST)))
+    }
+    return this.#chunk
   }
 
   #open(segment: string): number {

@@ -140,6 +140,13 @@ describe('many writes', () => {
   const operations = (): TreeOperation[] =>
     Array.from({ length: 50 }, (_, index) => tree.write(`k${index}`, `value ${index}`))
 
+  test('are copied whole, whatever their sizes and the sizes of those before them', () => {
+    const sizes = [10, 5000, 4096, 0, 300_000, 10, 262_144, 600_000, 1]
+    const values = sizes.map((size, index) => String(index).repeat(size))
+    succeed(values.map((value, index) => tree.write(`k${index}`, value)))
+    values.forEach((value, index) => expect(readFileSync(tree.path(`ns/k${index}`), 'utf8')).toBe(value))
+  })
+
   test('have several files made before the first of them is synced, and few open at once', () => {
     let most = 0
     const fs: FaultyFileSystem = new FaultyFileSystem(() => {
