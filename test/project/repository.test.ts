@@ -17,6 +17,11 @@ async function linesWith(pattern: RegExp, paths: readonly string[]): Promise<str
   return found
 }
 
+/** Of the library, and of what only `npm run bench` installs. */
+const lockFiles = ['', 'benchmarks/rivals/', 'benchmarks/plots/'].map(
+  (folder) => `${folder}package-lock.json`,
+)
+
 /** Absolute paths of somebody's machine, and paths that lead out of the repository. */
 const foreignPaths = /(?<![\w./*-])\/(work|home|Users|root)\/\w|(?<![\w/])(\.\.\/)+shared\//
 
@@ -37,9 +42,11 @@ describe('the repository', () => {
   })
 
   test('names no registry, so that installing uses the one that is configured', async () => {
-    const lock = await readFile(join(repository, 'package-lock.json'), 'utf8')
-    expect(lock).not.toContain('"resolved"')
-    expect(lock).toContain('"integrity"')
+    for (const lockFile of lockFiles) {
+      const lock = await readFile(join(repository, lockFile), 'utf8')
+      expect(lock).not.toContain('"resolved"')
+      expect(lock).toContain('"integrity"')
+    }
     const pattern = new RegExp(
       ['registry', 'npm\\.pkg', 'artifactory', 'verdaccio'].map((host) => `//${host}`).join('|'),
     )
@@ -50,18 +57,21 @@ describe('the repository', () => {
     expect((await trackedFiles()).filter((path) => /(^|\/)\.(npmrc|yarnrc)/.test(path))).toEqual([])
   })
 
-  test('locks every package that another one may need, on other machines too', async () => {
-    const { packages } = JSON.parse(await readFile(join(repository, 'package-lock.json'), 'utf8')) as {
-      packages: Record<string, Partial<Record<'dependencies' | 'optionalDependencies', object>>>
-    }
-    const locked = new Set(Object.keys(packages).map((path) => path.replace(/^.*node_modules\//, '')))
-    const missing = Object.entries(packages).flatMap(([path, { dependencies, optionalDependencies }]) =>
-      Object.keys({ ...dependencies, ...optionalDependencies })
-        .filter((name) => !locked.has(name))
-        .map((name) => `${path} needs ${name}`),
-    )
-    expect(missing).toEqual([])
-  })
+  test.each(lockFiles)(
+    '%s has every package that another one may need, on other machines too',
+    async (lockFile) => {
+      const { packages } = JSON.parse(await readFile(join(repository, lockFile), 'utf8')) as {
+        packages: Record<string, Partial<Record<'dependencies' | 'optionalDependencies', object>>>
+      }
+      const locked = new Set(Object.keys(packages).map((path) => path.replace(/^.*node_modules\//, '')))
+      const missing = Object.entries(packages).flatMap(([path, { dependencies, optionalDependencies }]) =>
+        Object.keys({ ...dependencies, ...optionalDependencies })
+          .filter((name) => !locked.has(name))
+          .map((name) => `${path} needs ${name}`),
+      )
+      expect(missing).toEqual([])
+    },
+  )
 
   test('names no path of the machine that it was written on', async () => {
     const path = (...components: readonly string[]): string => components.join('/')

@@ -3,6 +3,7 @@ import { CONTESTANTS } from '../contestants/index.js'
 import { medianOf, resultsName, type CellResult, type Results } from '../harness/results.js'
 import type { Parameters } from '../harness/scenario.js'
 import { fits } from '../scenarios/common.js'
+import { BACKLOG_MIB_MAX } from '../scenarios/sustained.js'
 import { formatNumber } from './numbers.js'
 import { markdownTable } from './tables.js'
 
@@ -107,7 +108,7 @@ function sustainedGoals(find: Find): Goal[] {
       0.8,
     ),
     bound(
-      'memory in that minute (backlog bound 32 MiB), MB',
+      `memory in that minute (backlog bound ${BACKLOG_MIB_MAX} MiB), MB`,
       megabytes(memory),
       'below 400',
       (megabytes) => megabytes < 400,

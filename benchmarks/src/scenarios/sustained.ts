@@ -13,7 +13,7 @@ import { HOT_KEYS } from './hot-set.js'
 
 const MIB = 1024 * 1024
 /** Of distinct keys, so that the minute shows what lasts: what the default bound holds takes the files ten minutes. */
-const BACKLOG_BYTES_MAX = 32 * MIB
+export const BACKLOG_MIB_MAX = 32
 const BARE_CALLERS = 1024
 const WITHOUT_FLOOR = LEADING.filter((name) => !name.startsWith('floor'))
 /** The fastest rivals: a minute of each takes long. */
@@ -22,8 +22,7 @@ const FASTEST = WITHOUT_FLOOR.filter((name) => name !== 'level batched')
 export const sustained: Scenario = {
   name: 'sustained',
   question: 'What remains of it when nobody ever pauses?',
-  workload:
-    'callers write for a minute (quick: 5 s) without pause, distinct keys or a hot set of 100, 8 namespaces; with distinct keys at most 32 MiB of backlog; what was put off counts: the rate with drain ends when nothing is left to do, and the run fails if a file is missing then. bare files: the same two files a key without a library, and always 1,024 keys to make, so that its batches are full',
+  workload: `callers write for a minute (quick: 5 s) without pause, distinct keys or a hot set of 100, 8 namespaces; with distinct keys at most ${BACKLOG_MIB_MAX} MiB of backlog; what was put off counts: the rate with drain ends when nothing is left to do, and the run fails if a file is missing then. bare files: the same two files a key without a library, and always 1,024 keys to make, so that its batches are full`,
   durability: DURABLE,
   repetitions: (usual) => Math.ceil(usual / 7),
   extraSeconds: ({ parameters }, { sustainedSeconds, seconds }) =>
@@ -84,7 +83,7 @@ async function run(spec: RunSpec): Promise<RunResult> {
   const { namespaces } = settings
   const callers = spec.contestant === 'bare files' ? BARE_CALLERS : settings.callers
   const isDistinct = parameters['keys'] === 'distinct'
-  const bound = isDistinct ? { backlogBytesMax: BACKLOG_BYTES_MAX } : {}
+  const bound = isDistinct ? { backlogBytesMax: BACKLOG_MIB_MAX * MIB } : {}
   const opened = await contestantOf(spec.contestant).open(folder, { ...settings, ...bound })
   const contents = incompressibleContents(settings.valueBytes)
   const places = isDistinct ? distinctKeys(namespaces) : hotKeys(namespaces, HOT_KEYS)
