@@ -45,3 +45,11 @@ function mismatch(
     cause,
   })
 }
+
+export function isSchema(value: unknown): value is Schema {
+  return (typeof value === 'object' || typeof value === 'function') && value !== null && '~standard' in value
+}
+
+export function noSchema(): TypeError {
+  return new TypeError('schema must implement Standard Schema')
+}

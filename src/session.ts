@@ -35,7 +35,7 @@ import { SeenKeys } from './coordinator/seen-keys.js'
 import { stateError } from './errors.js'
 import { buildHandoff, HANDOFF_KEY, parseHandoff } from './handoff.js'
 import { normalizeKey } from './key.js'
-import { encodeJson, parseJson, validateJson } from './json.js'
+import { encodeJson, isSchema, noSchema, parseJson, validateJson } from './json.js'
 import {
   checkPage,
   checkRevisionCondition,
@@ -90,15 +90,12 @@ export class SessionHandle implements Session {
     return new SessionHandle(this.#context, defaults)
   }
 
-  async read(key: string, options?: Wait): Promise<string | null> {
-    const normalized = this.#key(key)
-    const found = await this.#read(normalized, options)
-    return found === null ? null : this.#text(normalized, found)
+  read(key: string, options?: Wait): Promise<string | null> {
+    return this.#read(key, options, (found, normalized) => this.#text(normalized, found))
   }
 
-  async readBytes(key: string, options?: Wait): Promise<Uint8Array | null> {
-    const found = await this.#read(this.#key(key), options)
-    return found === null ? null : copyOf(found.value)
+  readBytes(key: string, options?: Wait): Promise<Uint8Array | null> {
+    return this.#read(key, options, ({ value }) => copyOf(value))
   }
 
   readJson<S extends Schema>(key: string, schema: S, options?: Wait): Promise<SchemaOutput<S> | null>
@@ -109,16 +106,17 @@ export class SessionHandle implements Session {
     if (schema === undefined && schemaOrOptions !== undefined && options !== undefined) throw noSchema()
     const wait = schema === undefined && options === undefined ? (schemaOrOptions as Wait) : options
     const normalized = this.#key(key)
-    const found = await this.#read(normalized, wait)
-    if (found === null) return null
-    const value = parseJson(this.#text(normalized, found), this.namespace, normalized)
-    return schema === undefined ? value : validateJson(schema, value, this.namespace, normalized)
+    const parsed = await this.#read(normalized, wait, (found) => ({
+      value: parseJson(this.#text(normalized, found), this.namespace, normalized),
+    }))
+    if (parsed === null) return null
+    return schema === undefined
+      ? parsed.value
+      : validateJson(schema, parsed.value, this.namespace, normalized)
   }
 
-  async entry(key: string, options?: Wait): Promise<Entry | null> {
-    const normalized = this.#key(key)
-    const found = await this.#read(normalized, options)
-    return found === null ? null : entryOf(normalized, found)
+  entry(key: string, options?: Wait): Promise<Entry | null> {
+    return this.#read(key, options, (found, normalized) => entryOf(normalized, found))
   }
 
   async stat(key: string, options?: Wait): Promise<Stat | null> {
@@ -282,7 +280,7 @@ export class SessionHandle implements Session {
     const step: UpdateStep = {
       terms,
       decide: (found) => {
-        this.#seen?.set(key, found === null ? null : found.head.revision)
+        this.#saw(key, found)
         return decide(found)
       },
       submit: (value, found) => {
@@ -310,11 +308,27 @@ export class SessionHandle implements Session {
     return this.#host.read(this.namespace, key, this.#signal(options))
   }
 
-  async #read(key: string, options: Wait | undefined): Promise<FoundEntry | null> {
-    const reading = this.#host.read(this.namespace, key, this.#signal(options))
-    const found = reading instanceof Promise ? await reading : reading
+  /** What `give` makes of the entry; null for a missing key. No async function, as on the way of a write. */
+  #read<T>(
+    key: string,
+    options: Wait | undefined,
+    give: (found: FoundEntry, normalized: string) => T,
+  ): Promise<T | null> {
+    try {
+      const normalized = this.#key(key)
+      const reading = this.#host.read(this.namespace, normalized, this.#signal(options))
+      const saw = (found: FoundEntry | null): T | null => {
+        this.#saw(normalized, found)
+        return found === null ? null : give(found, normalized)
+      }
+      return reading instanceof Promise ? reading.then(saw) : Promise.resolve(saw(reading))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #saw(key: string, found: FoundEntry | null): void {
     this.#seen?.set(key, found === null ? null : found.head.revision)
-    return found
   }
 
   #signal(options: Wait | undefined): AbortSignal | undefined {
@@ -346,12 +360,4 @@ function statOf(key: string, head: KnownHead): Stat {
 
 function entryOf(key: string, { head, value }: FoundEntry): Entry {
   return { ...statOf(key, head), value: copyOf(value) }
-}
-
-function isSchema(value: unknown): value is Schema {
-  return (typeof value === 'object' || typeof value === 'function') && value !== null && '~standard' in value
-}
-
-function noSchema(): TypeError {
-  return new TypeError('schema must implement Standard Schema')
 }

