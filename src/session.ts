@@ -105,14 +105,12 @@ export class SessionHandle implements Session {
     // With options behind it, what is no schema was meant to be one: the value must not go unvalidated.
     if (schema === undefined && schemaOrOptions !== undefined && options !== undefined) throw noSchema()
     const wait = schema === undefined && options === undefined ? (schemaOrOptions as Wait) : options
-    const normalized = this.#key(key)
-    const parsed = await this.#read(normalized, wait, (found) => ({
+    const parsed = await this.#read(key, wait, (found, normalized) => ({
+      normalized,
       value: parseJson(this.#text(normalized, found), this.namespace, normalized),
     }))
-    if (parsed === null) return null
-    return schema === undefined
-      ? parsed.value
-      : validateJson(schema, parsed.value, this.namespace, normalized)
+    if (parsed === null || schema === undefined) return parsed === null ? null : parsed.value
+    return validateJson(schema, parsed.value, this.namespace, parsed.normalized)
   }
 
   entry(key: string, options?: Wait): Promise<Entry | null> {

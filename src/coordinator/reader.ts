@@ -23,17 +23,27 @@ type KnownAnswer = Exclude<HeadAnswer, UnreadableHead>
 /** Keys of one question to the backend. */
 const BATCH_MAX = 64
 
-interface Waiting {
+/** A key that the backend is about to be asked for. */
+class Asked {
   readonly key: string
-  resolve(answer: ReadAnswer): void
-  reject(error: unknown): void
+  readonly answer: Promise<ReadAnswer>
+  resolve!: (answer: ReadAnswer) => void
+  reject!: (error: unknown) => void
+
+  constructor(key: string) {
+    this.key = key
+    this.answer = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+  }
 }
 
 export class Reader {
   readonly #backend: Backend
   readonly #namespaces: Namespaces
   readonly #publisher: Publisher
-  readonly #waiting = new Map<NamespaceState, Waiting[]>()
+  readonly #asked = new Map<NamespaceState, Map<string, Asked>>()
   /** Reads that memory answered, and those that the backend was asked for. */
   readonly counts = { memory: 0, backend: 0 }
   #scheduled = false
@@ -48,15 +58,9 @@ export class Reader {
   peek(namespace: string, key: string): Found | null | undefined {
     const state = this.#namespaces.find(namespace)
     if (state === undefined || state.load.status !== 'loaded') return undefined
-    if (!state.names.has(key)) {
-      this.counts.memory++
-      return null
-    }
-    const keyState = state.keys.get(key)
-    if (keyState?.value === undefined || keyState.head == null) return undefined
-    keyState.isValueUsed = true
-    this.counts.memory++
-    return { head: keyState.head, value: keyState.value }
+    const found = inMemory(state, key)
+    if (found !== undefined) this.counts.memory++
+    return found
   }
 
   /** For what `peek` has not answered. In one function: each that waits for another one takes half a kilobyte a read. */
@@ -68,7 +72,7 @@ export class Reader {
       const loading = this.#namespaces.load(state)
       if (loading !== null) await loading
       for (;;) {
-        const known = this.peek(namespace, key)
+        const known = inMemory(state, key)
         if (known !== undefined) return known
         const keyState = state.key(key)
         const before = keyState.head
@@ -172,7 +176,8 @@ export class Reader {
     const head = this.#reconcile(key, found)
     if (error !== undefined) throw error
     if (head === null || value === null) return null
-    this.#namespaces.setValue(key, value)
+    // Others may have asked for it in the same turn.
+    if (key.value === undefined) this.#namespaces.setValue(key, value)
     return { head, value }
   }
 
@@ -180,8 +185,15 @@ export class Reader {
   #reconcile(key: KeyState, answer: KnownAnswer): Head | null {
     const before = key.head
     if (before === undefined || before === null) return this.#setFirstHead(key, answer)
-    const found = answer !== null && 'corrupt' in answer ? answer.head : answer
-    if (found !== null && fingerprintOf(before) === fingerprintOf(found)) return before
+    const { head: found, corrupt } =
+      answer !== null && 'corrupt' in answer ? answer : { head: answer, corrupt: null }
+    const wasCorrupt = key.corruptMetadata !== null
+    if (found !== null && fingerprintOf(before) === fingerprintOf(found)) {
+      // The content is as it was; beside it the metadata may have been damaged meanwhile, or mended.
+      key.corruptMetadata = corrupt
+      if (!wasCorrupt) this.#warnOfMetadata(key)
+      return before
+    }
     const revision = this.#backend.allocateRevision()
     if (found === null) {
       this.#namespaces.setDeleted(key, revision, null)
@@ -189,11 +201,9 @@ export class Reader {
       const fingerprint = fingerprintOf(found)
       const head = { ...found, revision, external: true, anonymous: true, fingerprint }
       this.#namespaces.dropValue(key)
-      this.#namespaces.setHead(
-        key,
-        answer !== null && 'corrupt' in answer ? { corrupt: answer.corrupt, head } : head,
-      )
+      this.#namespaces.setHead(key, corrupt === null ? head : { corrupt, head })
       this.#namespaces.keepFound(key)
+      if (!wasCorrupt) this.#warnOfMetadata(key)
     }
     this.#publisher.external(key.namespace.name, key.key, null)
     return key.head ?? null
@@ -208,15 +218,15 @@ export class Reader {
     }
     this.#namespaces.setHead(key, answer)
     const head = key.head ?? null
-    if (key.corruptMetadata !== null) {
-      this.#publisher.events.warn(
-        'METADATA_CORRUPT',
-        `the metadata of key '${key.key}' in namespace '${key.namespace.name}' can't be read: ${key.corruptMetadata}`,
-        key.namespace.name,
-      )
-    }
+    this.#warnOfMetadata(key)
     if (head?.external === true) this.#publisher.external(key.namespace.name, key.key, null)
     return head
+  }
+
+  #warnOfMetadata({ key, namespace, corruptMetadata }: KeyState): void {
+    if (corruptMetadata === null) return
+    const message = `the metadata of key '${key}' in namespace '${namespace.name}' can't be read: ${corruptMetadata}`
+    this.#publisher.events.warn('METADATA_CORRUPT', message, namespace.name)
   }
 
   /** The key stays in memory meanwhile, so that a change of it can't go unnoticed. */
@@ -230,35 +240,55 @@ export class Reader {
     }
   }
 
+  /** Who asks for the same key in the same turn gets the same answer; later it may be another one. */
   #ask(state: NamespaceState, key: string): Promise<ReadAnswer> {
-    return new Promise((resolve, reject) => {
-      const waiting = this.#waiting.get(state)
-      if (waiting === undefined) this.#waiting.set(state, [{ key, resolve, reject }])
-      else waiting.push({ key, resolve, reject })
-      if (this.#scheduled) return
+    let keys = this.#asked.get(state)
+    if (keys === undefined) {
+      keys = new Map()
+      this.#asked.set(state, keys)
+    }
+    let asked = keys.get(key)
+    if (asked === undefined) {
+      asked = new Asked(key)
+      keys.set(key, asked)
+    }
+    if (!this.#scheduled) {
       this.#scheduled = true
-      setImmediate(() => {
-        this.#scheduled = false
-        const all = [...this.#waiting]
-        this.#waiting.clear()
-        for (const [namespace, list] of all) {
-          for (let i = 0; i < list.length; i += BATCH_MAX) {
-            void this.#askBackend(namespace, list.slice(i, i + BATCH_MAX))
-          }
-        }
-      })
-    })
+      setImmediate(() => this.#askAll())
+    }
+    return asked.answer
   }
 
-  async #askBackend(state: NamespaceState, list: readonly Waiting[]): Promise<void> {
+  #askAll(): void {
+    this.#scheduled = false
+    const all = [...this.#asked]
+    this.#asked.clear()
+    for (const [namespace, keys] of all) {
+      const list = [...keys.values()]
+      for (let i = 0; i < list.length; i += BATCH_MAX) {
+        void this.#askBackend(namespace, list.slice(i, i + BATCH_MAX))
+      }
+    }
+  }
+
+  async #askBackend(state: NamespaceState, list: readonly Asked[]): Promise<void> {
     try {
       const keys = list.map(({ key }) => key)
       const answers = await this.#backend.read(state.name, keys)
-      list.forEach((waiting, index) => waiting.resolve(answers[index]!))
+      list.forEach((asked, index) => asked.resolve(answers[index]!))
     } catch (error) {
-      for (const waiting of list) waiting.reject(error)
+      for (const asked of list) asked.reject(error)
     }
   }
+}
+
+/** Null for a missing key, undefined for one whose value is not in memory. */
+function inMemory({ names, keys }: NamespaceState, key: string): Found | null | undefined {
+  if (!names.has(key)) return null
+  const state = keys.get(key)
+  if (state?.value === undefined || state.head == null) return undefined
+  state.isValueUsed = true
+  return { head: state.head, value: state.value }
 }
 
 /** What tells one state of an entry from another: a found one's own revision is the store's, not that of its place. */

@@ -76,6 +76,7 @@ export class SharedHost implements StoreHost {
     key: string,
     signal: AbortSignal | undefined,
   ): Promise<FoundEntry | null> | FoundEntry | null {
+    this.checkOpen()
     const { isOwner, parts } = this.#root
     if (isOwner && parts !== null) return parts.host.read(namespace, key, signal)
     return this.#call(signal, async ({ host }) => host.read(namespace, key, signal))

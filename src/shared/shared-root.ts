@@ -181,6 +181,7 @@ export class SharedRoot {
 
   /** Those who were refused at once don't come back at once. */
   #pause(ms: number): Promise<void> {
+    if (this.isClosed) return Promise.resolve()
     return new Promise((resolve) => {
       const over = (): void => {
         clearTimeout(timer)

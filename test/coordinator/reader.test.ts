@@ -59,6 +59,33 @@ describe('reading', () => {
     expect((await Promise.all(reads)).length).toBe(70)
   })
 
+  test('I9: a key that many ask for in one turn is read once, and again for who asks later', async () => {
+    const { coordinator, backend } = await given({ k: 'v' })
+    const ask = (): Promise<unknown> => Promise.resolve(coordinator.read('n', 'k', undefined))
+    const together = [ask(), ask(), ask()]
+    await until(() => backend.readQuestions.length === 1)
+    const later = ask()
+    await until(() => backend.readQuestions.length === 2)
+    for (const question of backend.readQuestions) {
+      expect(question.keys).toEqual(['k'])
+      await question.proceed()
+    }
+    for (const reading of [...together, later]) expect(await reading).toMatchObject({ value: bytes('v') })
+    expect(backend.readQuestions.length).toBe(2)
+  })
+
+  test('is counted once, by who has answered', async () => {
+    const { coordinator, backend } = await given({ k: 'v' })
+    backend.holdsQuestions = false
+    const counts = (): unknown => coordinator.counted(() => true).reads
+    await coordinator.read('n', 'k', undefined)
+    expect(counts()).toEqual({ memory: 0, backend: 1 })
+    await coordinator.read('n', 'k', undefined)
+    expect(counts()).toEqual({ memory: 1, backend: 1 })
+    await coordinator.read('not loaded', 'missing', undefined)
+    expect(counts()).toEqual({ memory: 1, backend: 2 })
+  })
+
   test('I2: an answer counts only if the key has not changed since it was asked for', async () => {
     const { coordinator, backend, write } = await given({ k: 'old' })
     const reading = coordinator.read('n', 'k', undefined)
@@ -280,5 +307,28 @@ describe("changes behind the store's back", () => {
     expect(made.events.warning[0]!.message).toMatch('/meta/k.json')
     made.backend.holdsQuestions = false
     await refusal('METADATA_CORRUPT', () => made.write('n', 'k', 'new'))
+  })
+
+  test('metadata that was mended beside the same content keeps nobody from writing', async () => {
+    const made = await given({ k: 'v' }, small)
+    await find(made, { corrupt: '/meta/k.json', head: external('a') })
+    await (await forget(made), find(made, external('a')))
+    made.backend.holdsQuestions = false
+    expect(await made.write('n', 'k', 'new')).toMatchObject({ key: 'k' })
+    expect(made.events.warning.length).toBe(1)
+  })
+
+  test('metadata that is damaged later is warned of, once, whether the content was changed as well or not', async () => {
+    for (const damaged of ['a', 'b']) {
+      const made = await given({ k: 'v' }, small)
+      await find(made, external('a'))
+      expect(made.events.warning).toEqual([])
+      const corrupt = { corrupt: '/meta/k.json', head: external(damaged) }
+      await (await forget(made), find(made, corrupt))
+      await (await forget(made), find(made, corrupt))
+      expect(made.events.warning).toMatchObject([{ code: 'METADATA_CORRUPT' }])
+      made.backend.holdsQuestions = false
+      await refusal('METADATA_CORRUPT', () => made.write('n', 'k', 'new'))
+    }
   })
 })

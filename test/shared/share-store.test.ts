@@ -3,6 +3,8 @@ import { openStore, shareStore, type Store } from 'agent-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { deferred, failureOf, iteratorOf, record, refusal } from '../../src/contract/observe.js'
 import { stateError } from '../../src/errors.js'
+import { checkOpenOptions } from '../../src/open-options.js'
+import { SharedRoot } from '../../src/shared/shared-root.js'
 import { temporaryDirectory } from '../damage/support/temporary-directory.js'
 import { HeldBackend } from '../helpers/held-backend.js'
 import { hostRoot, type HostedRoot } from '../remote/socket/hosted-root.js'
@@ -80,6 +82,16 @@ describe('shareStore', () => {
       await refusal('STORE_OWNED', () => session.read('k'))
       expect(performance.now() - begin).toBeGreaterThanOrEqual(ownerWaitMs)
     }
+  })
+
+  test('closes while it looks for an owner', async () => {
+    const root = temporaryDirectory()
+    const owner = await openStore({ root, workers: 1, socket: false })
+    onTestFinished(() => owner.close())
+    const settings = checkOpenOptions({ root })
+    if (settings.kind !== 'file') throw new Error('a root was given')
+    const looking = new SharedRoot({ ...settings, ownerWaitMs: 0 }, { connected: () => {}, lost: () => {} })
+    expect(await looking.end()).toBeNull()
   })
 
   test('refuses what can not be shared, and roots that can not be opened', async () => {

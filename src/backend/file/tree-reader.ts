@@ -90,11 +90,11 @@ function treeOf(fs: FileSystem, task: HeadsTask | ReadTask): Tree {
 }
 
 function headOf(tree: Tree, { namespace, key }: Place, path: string): TaskHeadAnswer {
-  const { fs, directories } = tree
+  const { fs, directories, root } = tree
   if (!directories.isReal(parentOf(path))) return { status: 'missing' }
   const stat = fs.lstat(path)
   if (stat?.kind !== 'file') return { status: 'missing' }
-  const found = metadataAt(tree, { namespace, key })
+  const found = readMetadata(fs, directories, root, namespace, key)
   const judgement = judgeEntry(key, metadataOf(found), contentOf(stat, null), tree.rules)
   if (judgement.verdict !== 'unclear') return headAnswer(found, judgement.head)
   const answer = withFile(fs, path, (fd, opened) => {
@@ -121,11 +121,8 @@ function readEntry(
   try {
     if (value !== undefined) return readJournal(journal, value, collected)
     if (!tree.directories.isReal(parentOf(path))) return MISSING
-    const read = (fd: number): TaskReadAnswer | null => {
-      const found = metadataAt(tree, entry)
-      const own = readOwn(tree, key, { fd, metadata: metadataOf(found) }, collected)
-      return own ?? examine(tree, entry, { path, fd, found }, collected)
-    }
+    const read = (fd: number): TaskReadAnswer | null =>
+      readOwn(tree, entry, fd, collected) ?? examine(tree, entry, { path, fd }, collected)
     return withOpened(tree.fs, path, read) ?? MISSING
   } catch (error) {
     return failed(error, path)
@@ -139,14 +136,12 @@ const UNSEEN_BYTES_MAX = 256 * 1024
  * Bytes that have size and checksum of the store's own metadata are the store's own: there is no need to look at the file
  * as well. Null: it is to be examined.
  */
-function readOwn(
-  { fs, rules }: Tree,
-  key: string,
-  { fd, metadata }: { readonly fd: number; readonly metadata: Metadata | null },
-  collected: CollectedValues,
-): TaskReadAnswer | null {
+function readOwn(tree: Tree, place: Place, fd: number, collected: CollectedValues): TaskReadAnswer | null {
+  const { fs, directories, root, rules } = tree
+  const found = readMetadata(fs, directories, root, place.namespace, place.key)
+  const metadata = metadataOf(found)
   const own = metadata?.own ?? null
-  if (metadata === null || own === null || !isOwn(key, own, rules)) return null
+  if (metadata === null || own === null || !isOwn(place.key, own, rules)) return null
   if (own.size > UNSEEN_BYTES_MAX) return null
   if (!collected.hasRoom(own.size)) return LATER
   // A byte more, to see that the file ends there: a local one gives all that it has, up to what it is asked for.
@@ -165,8 +160,6 @@ function readOwn(
 interface OpenContent {
   readonly path: string
   readonly fd: number
-  /** As it was when the file had been opened. */
-  readonly found: FoundMetadata
 }
 
 const READ_TRIES = 3
@@ -179,16 +172,16 @@ const READ_TRIES = 3
 function examine(
   tree: Tree,
   place: Place,
-  { path, fd, found: foundFirst }: OpenContent,
+  { path, fd }: OpenContent,
   collected: CollectedValues,
 ): TaskReadAnswer | null {
-  const { fs, rules } = tree
+  const { fs, directories, root, rules } = tree
   let before = fs.stat(fd)
   if (before.kind !== 'file') return null
   if (!collected.hasRoom(before.size)) return LATER
   for (let triesLeft = READ_TRIES; ; triesLeft--) {
     const bytes = readBytes(fs, fd, before.size, collected)
-    const found = triesLeft === READ_TRIES ? foundFirst : metadataAt(tree, place)
+    const found = readMetadata(fs, directories, root, place.namespace, place.key)
     const metadata = metadataOf(found)
     const crc = metadata?.own ? crc32(bytes) : null
     const size = bytes.length
@@ -230,10 +223,6 @@ function readBytes(fs: FileSystem, fd: number, size: number, collected: Collecte
   }
   const room = collected.room(size)
   return room.subarray(0, readFully(fs, fd, room, 0))
-}
-
-function metadataAt({ fs, directories, root }: Tree, { namespace, key }: Place): FoundMetadata {
-  return readMetadata(fs, directories, root, namespace, key)
 }
 
 function metadataOf(found: FoundMetadata): Metadata | null {

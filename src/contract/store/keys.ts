@@ -64,6 +64,24 @@ function normalizing(given: Given): void {
     expect(await session.delete('a/b/.')).toMatchObject({ key: 'a/b', deleted: true })
     expect(await session.list()).toEqual([])
   })
+  given.test(
+    'a key that begins with white space is reached by every method, and the one without is not',
+    async () => {
+      const session = await given.session({ writer: { writerId: 'w' }, detect: 'lost-update' })
+      await session.writeJson('./ a', 'it')
+      await session.writeJson('a', 'the other')
+      expect(await session.read('./ a')).toBe('"it"\n')
+      expect(await session.readBytes('./ a')).toEqual(new TextEncoder().encode('"it"\n'))
+      expect(await session.readJson('./ a')).toBe('it')
+      expect((await session.entry('./ a'))?.key).toBe(' a')
+      expect((await session.stat('./ a'))?.key).toBe(' a')
+      expect(await session.update('./ a', (value) => `${value}!`)).toMatchObject({ key: ' a' })
+      expect(await session.batch([{ write: './ a', value: 'x' }])).toMatchObject([{ key: ' a' }])
+      expect((await refusal('SCHEMA_MISMATCH', () => session.readJson('./ a'))).key).toBe(' a')
+      expect(await session.delete('./ a')).toMatchObject({ key: ' a', deleted: true })
+      expect(await session.list()).toEqual(['a'])
+    },
+  )
   given.test('U+FEFF and U+200B are not white space: they are part of the key', async () => {
     const session = await given.session()
     for (const key of ['\ufeffk', 'k\u200b', 'k']) expect((await session.write(key, key)).key).toBe(key)

@@ -105,7 +105,8 @@ function closing(given: Given): void {
     const session = await store.init()
     const before = session.write('a', '1')
     const closing = store.close()
-    await refusal('STORE_CLOSED', () => session.write('b', '1'))
+    const calls = [() => session.write('b', '1'), () => session.read('a'), () => session.entry('a')]
+    for (const call of calls) await refusal('STORE_CLOSED', call)
     await closing
     expect((await before).key).toBe('a')
   })

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { encodeMetadata, parseMetadata, type Metadata } from '../../../src/backend/file/metadata.js'
 
 const own = {
@@ -107,6 +107,18 @@ describe('encoding', () => {
 })
 
 describe('what is laid out as we write it is parsed without a closer look, and to the same:', () => {
+  test.each([
+    ['a writer', { writer: WRITER, writerAtS: 1_795_369_429, own }],
+    ['part of one', { writer: { stageId: 's' }, writerAtS: 1, own }],
+    ['nobody', { writer: null, writerAtS: null, own: { ...own, anonymous: true } }],
+  ])('%s', (_, metadata) => {
+    const bytes = Buffer.from(encodeMetadata(metadata))
+    const closerLook = vi.spyOn(JSON, 'parse')
+    onTestFinished(() => closerLook.mockRestore())
+    expect(parseMetadata(bytes)).toEqual(metadata)
+    expect(closerLook).not.toHaveBeenCalled()
+  })
+
   /** White space behind it is no layout of ours, and changes nothing else. */
   function expectSame(text: string): void {
     expect(parse(text)).toEqual(parse(`${text}\n`))
