@@ -22,8 +22,12 @@ export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   callbacks.add(callback)
   return () => {
     if (!callbacks.delete(callback) || callbacks.size > 0) return
-    signal.removeEventListener('abort', listener)
     listening.delete(signal)
+    try {
+      signal.removeEventListener('abort', listener)
+    } catch {
+      // A signal of the caller's making: what it throws here must not end what others wait for.
+    }
   }
 }
 
@@ -35,11 +39,24 @@ export function orAborted<T>(
   const given = signals.filter((signal) => signal !== undefined)
   if (given.length === 0) return promise
   return new Promise((resolve, reject) => {
-    const detach = given.map((signal) => onAbort(signal, () => reject(signal.reason)))
+    const detach: (() => void)[] = []
+    // The promise may never settle: the other signals keep nothing of it either.
     const settled = (): void => {
-      for (const off of detach) off()
+      for (const off of detach.splice(0)) off()
     }
     promise.then(resolve, reject).then(settled, settled)
+    for (const signal of given) {
+      if (signal.aborted) {
+        settled()
+        return reject(signal.reason)
+      }
+      detach.push(
+        onAbort(signal, () => {
+          settled()
+          reject(signal.reason)
+        }),
+      )
+    }
   })
 }
 

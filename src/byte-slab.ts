@@ -9,13 +9,23 @@ const PIECE_BYTES = 8 * 1024
 /** Larger values have memory of their own at once. */
 export const SHARING_BYTES_MAX = 1024
 
+const { get: byteLength } = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  'byteLength',
+) as { readonly get: (this: Uint8Array) => number }
+
+/** What it truly takes: a subclass may say something else, and so write over the values of others. */
+export function byteLengthOf(bytes: Uint8Array): number {
+  return byteLength.call(bytes)
+}
+
 export class ByteSlab {
   #piece = Buffer.alloc(0)
   #used = 0
 
   /** A copy, as plain bytes. */
   copy(bytes: Uint8Array): Uint8Array {
-    const size = bytes.byteLength
+    const size = byteLengthOf(bytes)
     // What the constructor is given it copies; `slice` would leave it to a subclass what a copy is.
     if (size > SHARING_BYTES_MAX || size === 0) return new Uint8Array(bytes)
     const at = this.#take(size)

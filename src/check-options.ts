@@ -70,7 +70,8 @@ export function checkSignal(value: unknown, what: string): AbortSignal {
     typeof signal === 'object' &&
     signal !== null &&
     typeof signal.aborted === 'boolean' &&
-    typeof signal.addEventListener === 'function'
+    typeof signal.addEventListener === 'function' &&
+    typeof signal.removeEventListener === 'function'
   ) {
     return signal
   }

@@ -3,6 +3,7 @@
  * and in commit order (I2). A listener that throws or rejects disturbs neither the store nor the other listeners: what
  * it threw becomes a `warning`.
  */
+import { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'eventemitter3'
 import type { EventMap, Events, Filter } from './api.js'
 import { onAbort } from './abort.js'
@@ -45,6 +46,8 @@ interface OpenIterator {
 export class EventBus implements Events {
   readonly #emitter = new EventEmitter<Record<Type, (event: unknown) => void>>()
   readonly #iterators = new Set<OpenIterator>()
+  /** What ends the subscriptions that end with a signal. */
+  readonly #detaching = new Set<() => void>()
   readonly #bufferMax: number
   readonly #interest: Interest | null
   #missed = 0
@@ -104,13 +107,15 @@ export class EventBus implements Events {
     this.#ended = true
     for (const iterator of [...this.#iterators]) iterator.end()
     this.#emitter.removeAllListeners()
+    for (const detach of this.#detaching) detach()
+    this.#detaching.clear()
   }
 
   on<T extends Type>(type: T, listener: (event: EventMap[T]) => unknown, filter?: Filter): () => void {
     checkType(type)
     checkFunction(listener, 'listener')
     checkFilter(filter)
-    return this.#subscribe(type, this.#guard(type, listener), filter)
+    return this.#subscribe(type, this.#guard(type, inOwnContext(listener)), filter)
   }
 
   iterate<T extends Type>(
@@ -197,10 +202,16 @@ export class EventBus implements Events {
       this.#emitter.off(type, listener)
       this.#interest?.removed(type, namespace)
     }
-    const detach = signal === undefined ? null : onAbort(signal, off)
+    if (signal === undefined) return off
+    const detach = onAbort(signal, () => {
+      this.#detaching.delete(detach)
+      off()
+    })
+    this.#detaching.add(detach)
     return () => {
       off()
-      detach?.()
+      detach()
+      this.#detaching.delete(detach)
     }
   }
 
@@ -222,6 +233,11 @@ export class EventBus implements Events {
       process.emitWarning(message, { type: 'AgentStateWarning', code: 'LISTENER_FAILED' })
     else this.warn('LISTENER_FAILED', message)
   }
+}
+
+/** What is published happens in the context of whoever caused it, an update's turn say, which is none of the listener's. */
+function inOwnContext<E>(listener: (event: E) => unknown): (event: E) => unknown {
+  return AsyncResource.bind(listener)
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -11,10 +11,18 @@ export class KeepAlive {
   #timer: NodeJS.Timeout | null = null
 
   async while<T>(waiting: Promise<T>): Promise<T> {
-    if (this.#waiting++ === 0) this.#timer = setInterval(() => {}, LONG_MS)
+    const release = this.hold()
     try {
       return await waiting
     } finally {
+      release()
+    }
+  }
+
+  /** Until what it returns is called, once. */
+  hold(): () => void {
+    if (this.#waiting++ === 0) this.#timer = setInterval(() => {}, LONG_MS)
+    return () => {
       if (--this.#waiting === 0 && this.#timer !== null) clearInterval(this.#timer)
     }
   }

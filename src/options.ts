@@ -155,8 +155,9 @@ export function resolveSignal(
   return options.signal === undefined ? fallback : checkSignal(options.signal, 'signal')
 }
 
-export function checkPage(page: Page | undefined): void {
-  if (page === undefined) return
+/** What was checked: the caller's own may change before it is used. */
+export function checkPage(page: Page | undefined): Page | undefined {
+  if (page === undefined) return undefined
   checkOptions(page, PAGE, 'page')
   const { prefix, after, limit, reverse, signal } = page
   if (prefix !== undefined) checkString(prefix, 'prefix')
@@ -164,6 +165,7 @@ export function checkPage(page: Page | undefined): void {
   if (limit !== undefined) checkInteger(limit, 'limit', 1)
   if (reverse !== undefined) checkBoolean(reverse, 'reverse')
   if (signal !== undefined) checkSignal(signal, 'signal')
+  return { prefix, after, limit, reverse, signal }
 }
 
 export function checkWatchOptions(options: WatchOptions | undefined): void {

@@ -208,8 +208,8 @@ export class SessionHandle implements Session {
   }
 
   async list(page?: Page): Promise<string[]> {
-    checkPage(page)
-    return this.#host.list(this.namespace, page, page?.signal ?? this.#defaults.signal)
+    const asked = checkPage(page)
+    return this.#host.list(this.namespace, asked, asked?.signal ?? this.#defaults.signal)
   }
 
   async *entries(page?: Page): AsyncGenerator<Entry, void> {

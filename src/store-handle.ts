@@ -97,8 +97,8 @@ export class StoreHandle implements Store {
   }
 
   async *namespaces(page?: Page): AsyncGenerator<string, void> {
-    checkPage(page)
-    yield* await this.#host.namespaces(page, page?.signal ?? this.#defaults.signal)
+    const asked = checkPage(page)
+    yield* await this.#host.namespaces(asked, asked?.signal ?? this.#defaults.signal)
   }
 
   async remove(namespace: string, options?: Wait): Promise<boolean> {
@@ -118,9 +118,9 @@ export class StoreHandle implements Store {
 
   async conflicts(filter?: ConflictFilter): Promise<readonly ConflictEvent[]> {
     checkFilter(filter)
+    const wanted = filter?.namespace
     const events = await this.#host.conflicts(filter?.signal ?? this.#defaults.signal)
-    if (filter?.namespace === undefined) return events
-    return events.filter(({ namespace }) => namespace === filter.namespace)
+    return wanted === undefined ? events : events.filter(({ namespace }) => namespace === wanted)
   }
 
   async health(): Promise<Health> {

@@ -1,6 +1,6 @@
 /** Values on their way in and out: nobody outside may change what is inside, and the other way round. */
 import { types } from 'node:util'
-import type { ByteSlab } from './byte-slab.js'
+import { byteLengthOf, type ByteSlab } from './byte-slab.js'
 import { stateError } from './errors.js'
 import { typeName } from './messages.js'
 import { isWellFormed, utf8Length } from './utf8.js'
@@ -29,7 +29,7 @@ export function takeValue(value: unknown, key: string, bytesMax: number, slab: B
     )
   }
   if (types.isUint8Array(value)) {
-    checkSize(value.byteLength, key, bytesMax)
+    checkSize(byteLengthOf(value), key, bytesMax)
     const copy = slab.copy(value)
     return { value: copy, size: copy.byteLength }
   }

@@ -164,6 +164,7 @@ class Watch implements WatchIterable {
   async *#history(afterRevision: number): AsyncGenerator<WatchItem> {
     const { prefix, signal } = this.#options
     for (const change of await this.#loadPast(afterRevision, signal)) {
+      signal?.throwIfAborted()
       if (prefix !== undefined && !change.key.startsWith(prefix)) continue
       this.#report(change.key, change.revision)
       yield { type: 'change', ...change }

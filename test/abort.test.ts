@@ -75,6 +75,28 @@ describe('orAborted', () => {
     await nextTurn()
   })
 
+  test('I9: leaves no listener on the other signals when one aborts, also if the promise never settles', async () => {
+    const [one, long] = [new AbortController(), new AbortController()]
+    const waiting = failureOf(() => orAborted(deferred().promise, long.signal, one.signal, long.signal))
+    one.abort(new Error('enough'))
+    expect(await waiting).toMatchObject({ message: 'enough' })
+    expect(listenersOf(long.signal)).toBe(0)
+    await failureOf(() => orAborted(deferred().promise, long.signal, one.signal))
+    expect(listenersOf(long.signal)).toBe(0)
+  })
+
+  test('a signal that does not let go of its listener disturbs nobody', async () => {
+    const refusing = {
+      aborted: false,
+      addEventListener: () => {},
+      removeEventListener: () => {
+        throw new Error('not mine')
+      },
+    } as unknown as AbortSignal
+    expect(await orAborted(Promise.resolve(1), refusing)).toBe(1)
+    await nextTurn()
+  })
+
   test('I9: leaves no listener on a signal that lives long', async () => {
     const { signal } = new AbortController()
     for (let index = 0; index < 100; index++) await orAborted(Promise.resolve(), signal)

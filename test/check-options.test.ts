@@ -111,7 +111,9 @@ describe('checks of values', () => {
     )
   })
   test('take a signal of another realm by what it can do', () => {
-    const signal = { aborted: false, addEventListener: () => undefined }
+    const signal = { aborted: false, addEventListener: () => {}, removeEventListener: () => {} }
     expect(checkSignal(signal, 'signal')).toBe(signal)
+    const endless = { aborted: false, addEventListener: () => {} }
+    expect(() => checkSignal(endless, 'signal')).toThrow(TypeError)
   })
 })

@@ -1,3 +1,5 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { getEventListeners } from 'node:events'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Change } from '../src/api.js'
 import { collect, failureOf, iteratorOf, nextTurn, take } from '../src/contract/observe.js'
@@ -29,6 +31,26 @@ describe('listeners', () => {
       ['first', 1],
       ['second', 1],
     ])
+  })
+
+  test('run in the context in which they were subscribed, not in that of whoever publishes', () => {
+    const bus = new EventBus(10)
+    const context = new AsyncLocalStorage<string>()
+    const seen: unknown[] = []
+    context.run('subscriber', () => bus.on('change', () => seen.push(context.getStore())))
+    bus.on('change', () => seen.push(context.getStore()))
+    context.run('publisher', () => bus.publish('change', change(1)))
+    expect(seen).toEqual(['subscriber', undefined])
+  })
+
+  test('I9: are taken back from their signal when the bus ends, and by who unsubscribes', () => {
+    const bus = new EventBus(10)
+    const { signal } = new AbortController()
+    bus.on('change', () => {}, { signal })
+    bus.on('change', () => {}, { signal })()
+    expect(getEventListeners(signal, 'abort').length).toBe(1)
+    bus.end()
+    expect(getEventListeners(signal, 'abort').length).toBe(0)
   })
 
   test('a filter by namespace leaves out those of others; events without a namespace pass', () => {

@@ -28,6 +28,25 @@ describe('taking a value over', () => {
     expect(value.constructor).toBe(Uint8Array)
   })
 
+  test('bytes of a subclass have the length that they have, whatever it says', () => {
+    class Lying extends Uint8Array {
+      said = 0
+      override get byteLength(): number {
+        return this.said
+      }
+    }
+    const slab = new ByteSlab()
+    const { value: before } = takeValue('a'.repeat(900), 'k', 1000, slab)
+    for (const said of [-4096, 1000, 2 ** 40]) {
+      const lying = new Lying([1, 2, 3])
+      lying.said = said
+      expect(takeValue(lying, 'k', 5, slab)).toEqual({ value: new Uint8Array([1, 2, 3]), size: 3 })
+    }
+    for (let count = 0; count < 20; count++) takeValue('b'.repeat(900), 'k', 1000, slab)
+    expect(decodeUtf8(before)).toBe('a'.repeat(900))
+    expect(() => takeValue(new Lying(6), 'k', 5, slab)).toThrow(/6 bytes/)
+  })
+
   test('bytes of a subclass are copied, whatever it says of copies', () => {
     const shared = new Uint8Array([1, 2, 3])
     class Sharing extends Uint8Array {

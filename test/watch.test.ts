@@ -179,6 +179,19 @@ describe('a watch', () => {
     expect(error.oldestRevision).toBeGreaterThanOrEqual(revisions[1]!)
   })
 
+  test('afterRevision: no change is given any more when the signal has aborted', async () => {
+    const { watch, write } = await given()
+    const { revision } = await write('n', 'a')
+    for (const key of ['b', 'c']) await write('n', key)
+    const controller = new AbortController()
+    const items = iteratorOf(watch({ afterRevision: revision!, signal: controller.signal }))
+    expect(await next(items, 1)).toEqual(['change write b'])
+    controller.abort(new Error('enough'))
+    expect(await failureOf(() => items.next())).toMatchObject({ message: 'enough' })
+    const late = watch({ afterRevision: revision!, signal: controller.signal })
+    expect(await failureOf(() => late.next())).toMatchObject({ message: 'enough' })
+  })
+
   test('I11: the end of the store is the end of a watch, after what is buffered', async () => {
     const { watch, write, coordinator } = await given()
     const [buffered, waiting] = [watch(), watch()]

@@ -138,6 +138,7 @@ export class Committer {
       }
       const group = this.#formGroup()
       if (group.length > 0) void this.#commit(group)
+      else this.#namespaces.trim()
     }
     this.#settleIfIdle()
   }

@@ -43,7 +43,7 @@ export class ConflictLog {
   async entries(): Promise<readonly ConflictEvent[]> {
     const earlier = await this.#loaded()
     const own = [...this.#events.slice(this.#next), ...this.#events.slice(0, this.#next)]
-    return [...earlier, ...own].slice(-this.#max)
+    return [...earlier, ...own].slice(-this.#max).map((event) => ({ ...event }))
   }
 
   /** Writes what was added since it was last written. Never rejects. */

@@ -174,9 +174,13 @@ export class Coordinator implements StoreHost {
   async exists(namespace: string, signal: AbortSignal | undefined): Promise<boolean> {
     this.#begin(signal)
     const state = this.#namespaces.get(namespace)
-    const loading = this.#namespaces.load(state)
-    if (loading !== null) await this.#reading(loading, signal)
-    return state.exists
+    try {
+      const loading = this.#namespaces.load(state)
+      if (loading !== null) await this.#reading(loading, signal)
+      return state.exists
+    } finally {
+      this.#namespaces.trim()
+    }
   }
 
   async list(namespace: string, page: Page | undefined, signal: AbortSignal | undefined): Promise<string[]> {

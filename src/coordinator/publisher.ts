@@ -44,9 +44,10 @@ export class Publisher {
     const isAwaited = this.events.has('change')
     const subscribers = this.#subscribers.size === 0 ? undefined : this.#subscribers.get(place.namespace)
     if (!isAwaited && subscribers === undefined) return
-    const change: Change = { namespace: place.namespace, key, kind, revision, writer }
-    if (isAwaited) this.events.publish('change', change)
+    const change: Change = Object.freeze({ namespace: place.namespace, key, kind, revision, writer })
+    // Before the listeners: one of them may subscribe, from the next change on.
     for (const subscriber of subscribers ?? []) subscriber.changed(change)
+    if (isAwaited) this.events.publish('change', change)
   }
 
   conflict(
@@ -73,7 +74,8 @@ export class Publisher {
       atMs,
     }
     this.#log.add(event)
-    if (this.events.has('conflict')) this.events.publish('conflict', event)
+    // The log's own is nobody else's to change.
+    if (this.events.has('conflict')) this.events.publish('conflict', Object.freeze({ ...event }))
     if (policy === 'warn') this.#warn(conflict, outcome)
   }
 

@@ -125,7 +125,8 @@ export class ClientConnection implements ClientInbox {
     if (this.#isOver) return
     this.#isOver = true
     this.#channel.close()
-    this.batch.take()
+    // Who has the other end of a port that is not sent any more would wait for ever.
+    for (const port of this.batch.take()[3]) port.close()
     const watches = [...this.watches.values()]
     this.watches.clear()
     for (const watch of watches) watch.end()

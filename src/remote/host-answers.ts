@@ -13,6 +13,8 @@ import { SentWriters } from './writer-table.js'
 
 /** Names in one text: no name has a NUL. */
 const NAMES_PER_TEXT = 10_000
+/** What a past conflict takes besides its key, about. */
+const CONFLICT_BYTES = 512
 
 export class HostAnswers implements ReadAnswers, WatchAnswers {
   readonly #outbox: Outbox
@@ -77,13 +79,20 @@ export class HostAnswers implements ReadAnswers, WatchAnswers {
     else this.#head(ANSWER.HEAD_FOUND, id, head, head.size)
   }
 
-  /** `bytes` is about what the value takes. */
-  plain(id: number, value: StoreMetrics | readonly ConflictEvent[], bytes: number): void {
-    if (!this.#inFlight.answered(id) || this.#outbox.isClosed) return
-    this.#say(ANSWER.PLAIN, id, value)
-    this.#outbox.load.answerBytes += bytes
+  metrics(id: number, metrics: StoreMetrics): void {
+    if (this.#inFlight.answered(id)) this.#say(ANSWER.PLAIN, id, metrics)
   }
 
+  /** Gives the bytes that the answer takes, about. */
+  conflicts(id: number, conflicts: readonly ConflictEvent[]): number {
+    if (!this.#inFlight.answered(id) || this.#outbox.isClosed) return 0
+    const bytes = conflicts.reduce((sum, { key }) => sum + CONFLICT_BYTES + 2 * key.length, 0)
+    this.#say(ANSWER.PLAIN, id, conflicts)
+    this.#outbox.load.answerBytes += bytes
+    return bytes
+  }
+
+  /** Gives the bytes that the answer takes. */
   names(id: number, names: readonly string[]): number {
     if (!this.#inFlight.answered(id) || this.#outbox.isClosed) return 0
     const texts: string[] = []

@@ -40,9 +40,6 @@ const SENT_EVENTS: readonly EventType[] = ['conflict', 'change', 'external', 'wa
 const NAMESPACES_MAX = 10_000
 const TOKEN_LENGTH_MAX = 100
 
-/** What a past conflict takes besides its key, about. */
-const CONFLICT_BYTES = 512
-
 export class HostCalls {
   readonly #context: HostContext
   readonly #rights: ConnectionRights
@@ -220,42 +217,44 @@ export class HostCalls {
     this.#try(id, () => {
       this.#context.coordinator.checkOpen()
       const mayKnow = (namespace: string): boolean => allowsNamespace(this.#rights.bounds, namespace)
-      this.#parts.answers.plain(id, this.#context.metrics(mayKnow), 0)
+      this.#parts.answers.metrics(id, this.#context.metrics(mayKnow))
     })
   }
 
   #conflicts(reader: BatchReader): void {
     const id = this.#begin(reader)
-    this.#wait(id, async () => {
+    const { answers, reads } = this.#parts
+    const answer = async (): Promise<number> => {
       const events = await this.#context.coordinator.conflicts(undefined)
       const allowed = events.filter(({ namespace }) => allowsNamespace(this.#rights.bounds, namespace))
-      const bytes = allowed.reduce((sum, event) => sum + CONFLICT_BYTES + 2 * event.key.length, 0)
-      this.#parts.answers.plain(id, allowed, bytes)
-    })
+      return answers.conflicts(id, allowed)
+    }
+    reads.list({ id, answer })
   }
 
   #list(reader: BatchReader): void {
     const id = this.#begin(reader)
     const namespace = this.#names.take(reader)
     const page = readPage(reader, this.#context.coordinator.limits.keyBytesMax)
-    const make = (): Promise<string[]> => this.#context.coordinator.list(namespace, page, undefined)
+    const { answers, reads } = this.#parts
+    const answer = async (): Promise<number> =>
+      answers.names(id, await this.#context.coordinator.list(namespace, page, undefined))
     this.#try(id, () => {
       this.#names.check(namespace)
-      this.#parts.reads.list({ id, make })
+      reads.list({ id, answer })
     })
   }
 
   #namespaces(reader: BatchReader): void {
     const id = this.#begin(reader)
     const page = readPage(reader, NAMESPACE_BYTES_MAX)
-    const make = async (): Promise<string[]> => {
+    const { answers, reads } = this.#parts
+    const answer = async (): Promise<number> => {
       const names = await this.#context.coordinator.namespaces(undefined, undefined)
-      return pageOf(
-        names.filter((name) => allowsNamespace(this.#rights.bounds, name)),
-        page,
-      )
+      const allowed = names.filter((name) => allowsNamespace(this.#rights.bounds, name))
+      return answers.names(id, pageOf(allowed, page))
     }
-    this.#parts.reads.list({ id, make })
+    reads.list({ id, answer })
   }
 
   /** A turn is no operation under way: whoever waits for one must not take the credits of whoever has it. */

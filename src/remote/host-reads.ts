@@ -1,8 +1,8 @@
 /**
  * HostReads owns what one connection reads. Answers take memory until the other side has taken them, so reads wait for
- * their turn: as many are under way as their answers fit the connection's bound, at least one (I9). Lists, whose size is
- * known only afterwards and which take a while to put together, are made one by one, with a turn of the event loop in
- * between for everybody else.
+ * their turn: as many are under way as their answers fit the connection's bound, at least one (I9). Lists (of names, of
+ * conflicts), whose size is known only afterwards and which take a while to put together, are made one by one, with a turn
+ * of the event loop in between for everybody else.
  */
 import type { Page } from '../api.js'
 import type { Coordinator } from '../coordinator/coordinator.js'
@@ -18,14 +18,12 @@ export interface ReadRequest {
 
 export interface ListRequest {
   readonly id: number
-  /** All names that are asked for, in order. */
-  readonly make: () => Promise<readonly string[]>
+  /** Makes the answer and gives it; resolves with the bytes that it takes. */
+  readonly answer: () => Promise<number>
 }
 
 export interface ReadAnswers {
   found(id: number, found: FoundEntry | null): void
-  /** Gives the bytes that the answer takes. */
-  names(id: number, names: readonly string[]): number
   failed(id: number, error: unknown): void
 }
 
@@ -123,10 +121,9 @@ export class HostReads {
     })
   }
 
-  async #list({ id, make }: ListRequest): Promise<void> {
+  async #list({ id, answer }: ListRequest): Promise<void> {
     try {
-      const names = await make()
-      if (!this.#isClosed) this.#bytes += this.#answers.names(id, names)
+      this.#bytes += await answer()
     } catch (error) {
       this.#answers.failed(id, error)
     }

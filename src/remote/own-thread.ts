@@ -1,4 +1,5 @@
 /** A store in a thread of its own: the opener is one connection among others, which closes the store when it is closed. */
+import { resolve as resolvePath } from 'node:path'
 import { Worker, type MessagePort } from 'node:worker_threads'
 import { orAborted } from '../abort.js'
 import { stateError } from '../errors.js'
@@ -62,7 +63,7 @@ class StoreThread {
 
   constructor({ root, ownerWaitMs, workers, workerUrl, mode, limits, threadUrl, socket }: Settings) {
     const workerData: ThreadSettings = {
-      root,
+      root: resolvePath(root),
       ownerWaitMs,
       workers,
       mode,

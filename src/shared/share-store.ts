@@ -1,4 +1,5 @@
 /** For programs that are started several times beside each other: a store, whoever of them owns the root. */
+import { resolve } from 'node:path'
 import type { FileOpenOptions, Store } from '../api.js'
 import { checkOpenOptions } from '../open-options.js'
 import { StoreHandle, type CloseSettings, type StoreParts } from '../store-handle.js'
@@ -38,10 +39,14 @@ export async function shareStore(options: FileOpenOptions): Promise<Store> {
 async function share(settings: SharedSettings, signal: AbortSignal | undefined): Promise<StoreParts> {
   const { limits } = settings
   const events = new SharedEvents(limits.eventBufferMax)
-  const root = new SharedRoot(settings, {
-    connected: (parts) => events.connected(parts.events),
-    lost: () => events.lost(),
-  })
+  // The next owner's is the same directory, wherever this process is by then.
+  const root = new SharedRoot(
+    { ...settings, root: resolve(settings.root) },
+    {
+      connected: (parts) => events.connected(parts.events),
+      lost: () => events.lost(),
+    },
+  )
   const close = async (closing: CloseSettings): Promise<boolean> => {
     let flushed = false
     try {

@@ -15,6 +15,7 @@ interface Subscription {
   /** A callback for events that would be missed. */
   readonly missesSilently: boolean
   readonly attach: (events: Events) => void
+  /** Takes it back from its signal as well. */
   readonly end: () => void
 }
 
@@ -38,15 +39,18 @@ export class SharedEvents implements Events {
     this.#current = this.#ofNobody
   }
 
-  connected(events: Events): void {
+  /** What it returns says that events may be missing. */
+  connected(events: Events): () => void {
     this.#current = events
     this.#ofNobody?.end()
     this.#ofNobody = null
     for (const { attach } of [...this.#subscriptions]) attach(events)
-    if (this.#hadOwner && [...this.#subscriptions].some(({ missesSilently }) => missesSilently)) {
+    const isNext = this.#hadOwner
+    this.#hadOwner = true
+    return () => {
+      if (!isNext || ![...this.#subscriptions].some(({ missesSilently }) => missesSilently)) return
       this.#own.warn('EVENTS_LAGGED', 'events may be missing: the root has another owner')
     }
-    this.#hadOwner = true
   }
 
   lost(): void {
@@ -68,6 +72,7 @@ export class SharedEvents implements Events {
     return this.#keep(filter, {
       missesSilently: MISSED.has(type),
       attach: (events) => {
+        off()
         off = events.on(type, listener, filter)
       },
       end: () => {
@@ -87,11 +92,16 @@ export class SharedEvents implements Events {
   }
 
   /** Gives the way to end it. */
-  #keep(filter: Filter | undefined, subscription: Subscription): () => void {
+  #keep(filter: Filter | undefined, { end, ...how }: Subscription): () => void {
     const forget = (): void => {
-      if (!this.#subscriptions.delete(subscription)) return
-      detach()
-      subscription.end()
+      if (this.#subscriptions.delete(subscription)) subscription.end()
+    }
+    const subscription: Subscription = {
+      ...how,
+      end: () => {
+        detach()
+        end()
+      },
     }
     this.#subscriptions.add(subscription)
     let detach = (): void => {}

@@ -5,10 +5,11 @@
  *
  * - I10: it opens the root as anybody does; the lock decides who of several owns it.
  * - I11: whoever waits is answered: by a connection, by what keeps it from coming, or by the end.
- * - Looking for an owner keeps the process alive only while somebody waits.
+ * - The process is kept alive while somebody waits, also for an owner that is closing; looking for one alone does not.
  */
 import { onAbort } from '../abort.js'
 import { AgentStateError, stateError } from '../errors.js'
+import { KeepAlive } from '../keep-alive.js'
 import type { FileSettings } from '../open-options.js'
 import { connectRootParts } from '../remote/connect.js'
 import type { StoreParts } from '../store-handle.js'
@@ -19,8 +20,8 @@ import type { Limits } from '../limits.js'
 export type SharedSettings = FileSettings & { readonly defaults: ResolvedDefaults; readonly limits: Limits }
 
 export interface SharedHooks {
-  /** There is a connection, the first or another one. */
-  connected(parts: StoreParts): void
+  /** There is a connection, the first or another one. What it returns is called when those who waited have gone on. */
+  connected(parts: StoreParts): () => void
   /** The owner has gone. */
   lost(): void
 }
@@ -50,7 +51,7 @@ export class SharedRoot {
   #isOwner = false
   #searching: Promise<void>
   #waiters: Waiting[] = []
-  #timer: NodeJS.Timeout | null = null
+  readonly #keepAlive = new KeepAlive()
 
   /** `ownerWaitMs` is how long whoever waits does so while the root has an owner that can't be reached. */
   constructor(settings: SharedSettings, hooks: SharedHooks) {
@@ -89,25 +90,27 @@ export class SharedRoot {
     if (this.isClosed) return fail(this.#closing.signal.reason)
     if (signal?.aborted === true) return fail(signal.reason)
     if (this.#parts !== null && this.#parts !== not) return go(this.#parts)
+    const release = this.#keepAlive.hold()
     let detach = (): void => {}
     const waiting: Waiting = {
       ...waiter,
       since: performance.now(),
       go: (parts) => {
         detach()
+        release()
         go(parts)
       },
       fail: (error) => {
         detach()
+        release()
         fail(error)
       },
     }
     this.#waiters.push(waiting)
-    this.#timer?.ref()
     if (signal === undefined) return
     detach = onAbort(signal, () => {
       this.#waiters = this.#waiters.filter((other) => other !== waiting)
-      fail(signal.reason)
+      waiting.fail(signal.reason)
     })
   }
 
@@ -151,10 +154,12 @@ export class SharedRoot {
   #found(parts: StoreParts): void {
     this.#parts = parts
     parts.events.on('closed', () => this.#lost(parts))
-    this.#hooks.connected(parts)
+    const announce = this.#hooks.connected(parts)
     const waiters = this.#waiters.toSorted((a, b) => a.order - b.order)
     this.#waiters = []
     for (const { go } of waiters) go(parts)
+    // What a listener does then was not called before what has waited.
+    announce()
     if (parts.host.state === 'closed') this.#lost(parts)
   }
 
@@ -185,14 +190,11 @@ export class SharedRoot {
     return new Promise((resolve) => {
       const over = (): void => {
         clearTimeout(timer)
-        this.#timer = null
         detach()
         resolve()
       }
-      const timer = setTimeout(over, ms * (0.5 + Math.random() / 2))
+      const timer = setTimeout(over, ms * (0.5 + Math.random() / 2)).unref()
       const detach = onAbort(this.#closing.signal, over)
-      this.#timer = timer
-      if (this.#waiters.length === 0) timer.unref()
     })
   }
 }

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { BackendHost, OpenAnswer } from '../../src/backend/backend.js'
 import { Coordinator } from '../../src/coordinator/coordinator.js'
 import { deferred, failureOf, nextTurn, refusal } from '../../src/contract/observe.js'
@@ -14,6 +14,20 @@ function unopened(backend: QuestionedBackend) {
   const bus = new EventBus(10)
   return { bus, coordinator: new Coordinator(backend, DEFAULT_LIMITS, bus, () => 0) }
 }
+
+test('I9: namespaces that are only looked for, or are there already, leave the memory again', async () => {
+  for (const how of ['exists', 'create'] as const) {
+    const { backend, coordinator, create } = await coordinate({ headBytesMax: 3000 })
+    for (let index = 0; index < 20; index++) await create(`n${index}`)
+    const loaded = vi.spyOn(backend, 'load')
+    const look = (name: string): Promise<unknown> =>
+      how === 'exists' ? coordinator.exists(name, undefined) : create(name)
+    for (let index = 0; index < 20; index++) await look(`n${index}`)
+    loaded.mockClear()
+    await look('n0')
+    expect(loaded).toHaveBeenCalledTimes(1)
+  }
+})
 
 describe('opening', () => {
   test('what happened meanwhile is told in the first turn after it: then somebody can have subscribed', async () => {

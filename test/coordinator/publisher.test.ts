@@ -51,6 +51,37 @@ describe('subscribers', () => {
     expect(told).toEqual(['a ended', 'other ended'])
   })
 
+  test('are told before the listeners, one of whom may subscribe: from the next change on', () => {
+    const { bus, publisher } = given()
+    const told: string[] = []
+    const subscribe = (name: string): (() => void) =>
+      publisher.subscribe('n', { changed: ({ revision }) => told.push(`${name}${revision}`), end: () => {} })
+    subscribe('first')
+    bus.on('change', ({ revision }) => revision === 1 && subscribe('second'))
+    change(publisher, 1)
+    change(publisher, 2)
+    expect(told).toEqual(['first1', 'first2', 'second2'])
+  })
+
+  test('get what no listener has changed, and so does the log', () => {
+    const bus = new EventBus(10)
+    const logged: unknown[] = []
+    const publisher = new Publisher(bus, 3, { add: (event) => logged.push(event) })
+    const told: string[] = []
+    publisher.subscribe('n', { changed: ({ key }) => told.push(key), end: () => {} })
+    const alter = (event: { key: string }): void => {
+      event.key = 'altered'
+    }
+    bus.on('change', alter)
+    bus.on('conflict', alter)
+    bus.on('change', ({ key }) => told.push(key))
+    bus.on('conflict', ({ key }) => told.push(key))
+    change(publisher, 1)
+    publisher.conflict(conflict(), 'ignore', 'written', 2, 5)
+    expect(told).toEqual(['k', 'k', 'k'])
+    expect(logged).toMatchObject([{ key: 'k' }])
+  })
+
   test('subscribing again after all have left works', () => {
     const { publisher } = given()
     const told: number[] = []

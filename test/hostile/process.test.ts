@@ -7,7 +7,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { openStore } from 'agent-state'
+import { openStore, shareStore } from 'agent-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { collect } from '../../src/contract/observe.js'
 import { temporaryDirectory } from '../damage/support/temporary-directory.js'
@@ -88,6 +88,21 @@ test('a root that was given as a relative path stays where it was when the proce
     process.chdir(directory)
     expect(readFileSync(`root/n-${ownThread}/b`, 'utf8')).toBe('2')
   }
+  expect(existsSync(`${elsewhere}/root`)).toBe(false)
+})
+
+test('the next owner of a root that was shared by a relative path has the same root', async () => {
+  const [directory, elsewhere] = [temporaryDirectory(), temporaryDirectory()]
+  const before = process.cwd()
+  onTestFinished(() => process.chdir(before))
+  process.chdir(directory)
+  const owner = await openStore({ root: './root', workers: 1 })
+  const shared = await shareStore({ root: './root', workers: 1 })
+  onTestFinished(() => shared.close())
+  await (await owner.init('n')).write('k', 'v')
+  process.chdir(elsewhere)
+  await owner.close()
+  expect(await (await shared.resume('n')).read('k')).toBe('v')
   expect(existsSync(`${elsewhere}/root`)).toBe(false)
 })
 

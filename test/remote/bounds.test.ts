@@ -211,6 +211,15 @@ describe('a port that a connection makes', () => {
     await second.close()
   })
 
+  test('that was not sent before its connection ended is closed: nobody waits at its other end', async () => {
+    const { store } = await hosted()
+    const port = store.createPort()
+    const connected = await connectStore(port)
+    const made = connected.createPort()
+    port.close()
+    await refusal('DISCONNECTED', () => connectStore(made))
+  })
+
   test('I9: is closed when there are too many of them, until others are', async () => {
     const { connect, ports } = await hosted({ connectionPortsMax: 2 })
     const first = await connect()

@@ -280,6 +280,24 @@ describe('a connection that does not keep to its credits', () => {
   })
 })
 
+test('I9: past conflicts are answered one by one, each when the answer before it was taken', async () => {
+  const { store } = await hosted({ connectionBytesMax: 10_000 })
+  const [ann, ben] = await Promise.all(
+    ['ann', 'ben'].map((writerId) => store.init('n', { writer: { writerId }, conflictPolicy: 'ignore' })),
+  )
+  await Promise.all([ann!.read('k'), ben!.read('k')])
+  for (let count = 0; count < 50; count++) {
+    await ann!.write('k', '')
+    await ben!.write('k', '')
+  }
+  expect((await store.conflicts()).length).toBeGreaterThan(50)
+  const raw = new RawPort(store.createPort(), false)
+  await raw.calls(Array.from({ length: 10 }, (_, index) => [CALL.CONFLICTS, 100 + index]).flat())
+  await settled()
+  expect((await raw.delivery()).list.filter((value) => value === ANSWER.PLAIN).length).toBe(1)
+  expect(raw.messages.length).toBe(2)
+})
+
 test('reads and lists of any size come through whole bounds', async () => {
   const { connect } = await hosted({ connectionBytesMax: 10, connectionOperationsMax: 3 })
   const connected = await connect()

@@ -1,9 +1,13 @@
 /** One owner after the other: what those who share a root notice of it, and what they don't. */
+import { getEventListeners } from 'node:events'
 import { openStore, shareStore, type Store } from 'agent-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { deferred, failureOf, iteratorOf, record, refusal } from '../../src/contract/observe.js'
+import { deferred, failureOf, iteratorOf, nextTurn, record, refusal } from '../../src/contract/observe.js'
 import { stateError } from '../../src/errors.js'
+import type { StoreParts } from '../../src/store-handle.js'
 import { checkOpenOptions } from '../../src/open-options.js'
+import { EventBus } from '../../src/event-bus.js'
+import { SharedEvents } from '../../src/shared/shared-events.js'
 import { SharedRoot } from '../../src/shared/shared-root.js'
 import { temporaryDirectory } from '../damage/support/temporary-directory.js'
 import { HeldBackend } from '../helpers/held-backend.js'
@@ -19,6 +23,15 @@ async function owned(): Promise<{ root: string; backend: HeldBackend; owner: Hos
     await owner.close()
   })
   return { root, backend, owner }
+}
+
+function isConnected(store: Store): boolean {
+  try {
+    store.createPort().close()
+    return true
+  } catch {
+    return false
+  }
 }
 
 async function share(root: string): Promise<Store> {
@@ -90,8 +103,33 @@ describe('shareStore', () => {
     onTestFinished(() => owner.close())
     const settings = checkOpenOptions({ root })
     if (settings.kind !== 'file') throw new Error('a root was given')
-    const looking = new SharedRoot({ ...settings, ownerWaitMs: 0 }, { connected: () => {}, lost: () => {} })
+    const looking = new SharedRoot(
+      { ...settings, ownerWaitMs: 0 },
+      { connected: () => () => {}, lost: () => {} },
+    )
     expect(await looking.end()).toBeNull()
+  })
+
+  test('keeps the process alive while somebody waits, also for the owner to be gone that it is connected to', async () => {
+    const root = temporaryDirectory()
+    const owner = await openStore({ root, workers: 1 })
+    const settings = checkOpenOptions({ root })
+    if (settings.kind !== 'file') throw new Error('a root was given')
+    const connected = deferred()
+    const shared = new SharedRoot(
+      { ...settings, ownerWaitMs: 0 },
+      { connected: () => connected.resolve, lost: () => {} },
+    )
+    await connected.promise
+    const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+    const before = timers()
+    const waiting = deferred<StoreParts>()
+    shared.when({ order: 0, not: shared.parts, go: waiting.resolve, fail: waiting.reject }, undefined)
+    expect(timers()).toBe(before + 1)
+    await owner.close()
+    expect((await waiting.promise).host.state).toBe('open')
+    expect(timers()).toBeLessThanOrEqual(before)
+    await (await shared.end())!.close({ flush: false })
   })
 
   test('refuses what can not be shared, and roots that can not be opened', async () => {
@@ -174,6 +212,35 @@ describe('I11: an owner that goes without a word', () => {
     await store.close()
     await refusal('STORE_CLOSED', () => session.read('k'))
     expect(store.state).toBe('closed')
+  })
+
+  test('I3: what a listener writes when the next owner is there does not overtake what has waited for it', async () => {
+    const { root, owner } = await owned()
+    const store = await share(root)
+    const session = await store.init('n')
+    store.events.on('change', () => {})
+    const late = deferred<unknown>()
+    store.events.on('warning', ({ code }) => {
+      if (code === 'EVENTS_LAGGED') late.resolve(session.write('k', 'late'))
+    })
+    owner.cut()
+    while (isConnected(store)) await nextTurn()
+    await Promise.all([store.init('n'), session.write('k', 'early'), late.promise])
+    expect(await session.read('k')).toBe('late')
+  })
+
+  test('I9: a signal that outlives owners keeps nothing of them, and nothing of a store that was closed', async () => {
+    const { signal } = new AbortController()
+    const events = new SharedEvents(10)
+    events.on('change', () => {}, { signal })
+    for (let count = 0; count < 10; count++) {
+      events.connected(new EventBus(10))
+      events.lost()
+    }
+    events.connected(new EventBus(10))()
+    events.closed(true)
+    await nextTurn()
+    expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 
   test('subscriptions are made anew, and what may be missing is told', async () => {

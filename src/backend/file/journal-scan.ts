@@ -122,7 +122,8 @@ function behind(header: FrameHeader): JournalPosition {
 
 /**
  * The expected frame at the start of another segment. Which one is for the link to the previous frame to say, not for
- * the order of the ids: a segment for one large frame may have been made when the next one was prepared already.
+ * the order of the ids: a segment for one large frame may have been made when the next one was prepared already. Before one
+ * that is whole, openings that were cut off may have left the same one torn.
  */
 function findContinuation(
   fs: FileSystem,
@@ -130,15 +131,18 @@ function findContinuation(
   storeId: Uint8Array,
   position: JournalPosition,
 ): JournalPosition | null {
+  let torn: JournalPosition | null = null
   for (const segment of segments) {
     const start: JournalPosition = { ...position, segment: segment.id, offset: 0 }
-    const fits = SegmentReader.use(fs, segment, (reader) => {
+    const found = SegmentReader.use(fs, segment, (reader) => {
       const header = decodeHeader(reader.read(0, FRAME_HEADER_BYTES), 0)
-      return header !== null && isExpected(header, storeId, start)
+      if (header === null || !isExpected(header, storeId, start)) return null
+      return isWhole(reader, header) ? 'whole' : 'torn'
     })
-    if (fits === true) return start
+    if (found === 'whole') return start
+    if (found === 'torn') torn ??= start
   }
-  return null
+  return torn
 }
 
 /** There is no expected frame at `position`: says why. */

@@ -230,6 +230,8 @@ export class OpenRoot {
       this.#spellings = new NamespaceSpellings(foldName, { source, commits, materializer })
       await this.#spellings.start()
     }
+    // Nobody else may ever ask for it.
+    if (this.#backlog.count > 0) this.materializer.kick()
     const recovered = found === null ? null : { operations: found.operations, preserved: this.#preserved }
     return { revision: this.checkpointer.revision, recovered, foldName }
   }

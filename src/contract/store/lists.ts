@@ -118,6 +118,15 @@ function content(given: Given): void {
 }
 
 function meanwhile(given: Given): void {
+  given.test('a page is the one that was asked for, whatever becomes of the object', async () => {
+    const session = await filled(given, ['a/1', 'b/1', 'b/2'])
+    const page = { prefix: 'a/', limit: 5 }
+    const [listing, entries] = [session.list(page), collect(session.entries({ ...page }))]
+    page.prefix = 'b/'
+    page.limit = 0
+    expect(await listing).toEqual(['a/1'])
+    expect((await entries).map(({ key }) => key)).toEqual(['a/1'])
+  })
   given.test(
     'I4: entries given while others write have a value and a writer that belong together, each key at most once',
     async () => {

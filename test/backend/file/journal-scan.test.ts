@@ -117,6 +117,24 @@ describe('a whole journal', () => {
     expect(last.end).toBe('clean')
   })
 
+  test('goes on in the segment that has the next frame whole, whichever others began with it and were cut off', () => {
+    const journal = startJournal()
+    journal.append(write('a', '1'))
+    const behind = journal.next
+    for (const segment of [2, 3]) {
+      journal.next = behind
+      journal.begin(segment, 64 * KIB).append(write('b', Buffer.alloc(9 * KIB, segment)))
+      journal.damage(segment, (bytes) => bytes.fill(0, 512, 9 * KIB))
+    }
+    expect(scan(journal.directory).last.end).toBe('torn')
+    journal.next = behind
+    journal.begin(4, 64 * KIB).append(write('b', 'whole'), write('c', '3'))
+    const { records, last } = scan(journal.directory)
+    const expected = [write('a', '1'), write('b', 'whole'), write('c', '3')]
+    expect(resolveValues(journal.directory, records)).toEqual(expected)
+    expect(last.end).toBe('clean')
+  })
+
   test('is the same in windows of any size, and no window holds more than its bytes', () => {
     const journal = startJournal(128 * KIB)
     const sizes = [0, 10, 3 * KIB, 4 * KIB, 30 * KIB, 1, 5 * KIB, 4032, 4033]

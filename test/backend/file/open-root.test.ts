@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { BackendHost, CommitOutcome } from '../../../src/backend/backend.js'
@@ -225,6 +225,17 @@ describe('recovery', () => {
     const [head] = await second.source.heads('n', ['k'])
     expect(head).toMatchObject({ revision: (outcome as { revision: number }).revision + 1, external: false })
     expect(second.checkpointer.revision).toBeGreaterThan(first.checkpointer.revision)
+  })
+
+  test('a backlog that is too large to be waited for gets into the tree, although nobody commits', async () => {
+    const under = new RootUnderTest()
+    const first = await under.openHeld()
+    const keys = Array.from({ length: 1001 }, (_, index) => `k${index}`)
+    await commit(first, planOf('n', 'create', ...keys.map((key) => written(key, 'v'))))
+    under.kill()
+    await under.open()
+    while (!existsSync(under.path('n', 'k1000'))) await turns(10)
+    expect(readFileSync(under.path('n', 'k1000'), 'utf8')).toBe('v')
   })
 
   test('I1: what can not be brought into the tree is carried on, from opening to opening', async () => {
