@@ -131,18 +131,21 @@ function findContinuation(
   storeId: Uint8Array,
   position: JournalPosition,
 ): JournalPosition | null {
-  let torn: JournalPosition | null = null
-  for (const segment of segments) {
+  const found = segments.flatMap((segment) => {
     const start: JournalPosition = { ...position, segment: segment.id, offset: 0 }
-    const found = SegmentReader.use(fs, segment, (reader) => {
-      const header = decodeHeader(reader.read(0, FRAME_HEADER_BYTES), 0)
-      if (header === null || !isExpected(header, storeId, start)) return null
-      return isWhole(reader, header) ? 'whole' : 'torn'
-    })
-    if (found === 'whole') return start
-    if (found === 'torn') torn ??= start
-  }
-  return torn
+    const header = SegmentReader.use(fs, segment, (reader) =>
+      decodeHeader(reader.read(0, FRAME_HEADER_BYTES), 0),
+    )
+    return header !== null && isExpected(header, storeId, start) ? [{ segment, header, start }] : []
+  })
+  // One alone is read anyhow.
+  const whole =
+    found.length > 1
+      ? found.find(({ segment, header }) =>
+          SegmentReader.use(fs, segment, (reader) => isWhole(reader, header)),
+        )
+      : undefined
+  return (whole ?? found[0])?.start ?? null
 }
 
 /** There is no expected frame at `position`: says why. */
