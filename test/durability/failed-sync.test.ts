@@ -120,6 +120,38 @@ describe.each([
   )
 })
 
+test('a power cut at any moment of the opening that follows a failed sync costs nothing either (I1, I8)', async () => {
+  const trouble = new Broken('datasyncAsync segment', 'EIO')
+  const machine = machineWith(trouble)
+  await machine.run(async () => {
+    const { store } = await machine.open()
+    const session = await store.init('agent')
+    await session.write('kept', 'acknowledged')
+    trouble.isBroken = true
+    await refusal('OUTCOME_UNKNOWN', () => session.write('kept', 'unknown'))
+    await store.close({ flush: false })
+  })
+  const quiet: Trouble = { next: () => null }
+  // Nothing was dropped from memory: the opening finds what could not be synced.
+  const next = machineWith(quiet, machine.disk.state.copy())
+  await next.run(async () => {
+    const { store } = await next.open()
+    await store.close()
+  })
+  for (let moment = 0; moment <= next.recording.length; moment++) {
+    for (const survival of EXTREMES) {
+      const random = new Random(seed)
+      const last = machineWith(quiet, next.recording.stateAt(moment, random).cutPower(random, survival))
+      await last.run(async () => {
+        const { store } = await last.open()
+        const found = await (await store.resume('agent')).read('kept')
+        expect(['acknowledged', 'unknown'], next.recording.describe(moment)).toContain(found)
+        await store.close()
+      })
+    }
+  }
+})
+
 test('a checkpoint that fails stops the store before a revision is used that it does not cover (I8)', async () => {
   const trouble = new Broken('datasyncAsync checkpoint', 'EIO')
   const machine = machineWith(trouble)

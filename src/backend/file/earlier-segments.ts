@@ -1,7 +1,10 @@
 /** The segments that earlier openings of a root have left in its journal. */
-import type { FileSystem } from './file-system.js'
+import { readFully, writeFully, type FileSystem } from './file-system.js'
+import { decodeHeader, FRAME_HEADER_BYTES, verifyBody } from './frame.js'
 import type { Spare } from './journal.js'
-import { FIRST_SEGMENT_BYTES, listSegmentNames, SEGMENT_BYTES } from './segment.js'
+import type { FoundJournal } from './recovery.js'
+import { FIRST_SEGMENT_BYTES, listSegmentNames, SEGMENT_BYTES, segmentPath } from './segment.js'
+import type { FrameLocation } from './tasks.js'
 
 export interface EarlierSegments {
   /** To be filled anew as they are, also on a disk that has no room for others. */
@@ -38,5 +41,44 @@ export function syncSegments(fs: FileSystem, paths: readonly string[]): void {
     } finally {
       fs.close(fd)
     }
+  }
+}
+
+/**
+ * Makes what was found durable where it is. After a sync that failed, the system shows what it could not write, but takes it
+ * for written: no later sync makes it durable. So the last frame is written once more; those before it were durable before it
+ * was written. Returns the segment in which the last frame is not any more what was found, or null.
+ */
+export function syncFound(
+  fs: FileSystem,
+  directory: string,
+  { unneeded }: EarlierSegments,
+  found: FoundJournal | null,
+): string | null {
+  if (found !== null && found.lastFrame !== null) {
+    const path = segmentPath(directory, found.lastFrame.segment)
+    if (!writeAgain(fs, path, found.lastFrame, found.end.previousCrc)) return path
+  }
+  syncSegments(fs, unneeded)
+  return null
+}
+
+/** False: there is not the frame with this header CRC. */
+function writeAgain(
+  fs: FileSystem,
+  path: string,
+  { offset, bytes }: FrameLocation,
+  headerCrc: number,
+): boolean {
+  const fd = fs.open(path, 'read-write')
+  try {
+    const frame = Buffer.allocUnsafeSlow(bytes)
+    if (readFully(fs, fd, frame, offset) < bytes) return false
+    const header = decodeHeader(frame, 0)
+    if (header?.crc !== headerCrc || !verifyBody(header, frame.subarray(FRAME_HEADER_BYTES))) return false
+    writeFully(fs, fd, frame, offset)
+    return true
+  } finally {
+    fs.close(fd)
   }
 }

@@ -27,33 +27,48 @@ import type { FileSystem } from './file-system.js'
 import { readFailed, SegmentReader } from './segment-reader.js'
 import { listSegments, segmentPath, type SegmentFile } from './segment.js'
 import { storeIdBytes } from './store-id.js'
-import type { JournalPosition, JournalRecord, ScanJournalAnswer, ScanJournalTask } from './tasks.js'
+import type {
+  FrameLocation,
+  JournalPosition,
+  JournalRecord,
+  ScanJournalAnswer,
+  ScanJournalTask,
+} from './tasks.js'
 
 const PROBE_BYTES = 1024 * 1024
 
 interface Window {
   readonly records: CollapsedRecords
   readonly next: JournalPosition
-  readonly frameCount: number
+  /** Null: there is none. */
+  readonly lastFrame: FrameLocation | null
 }
 
 /** Reads the next window of the journal; throws `READ_FAILED` if the file system refuses to read. */
 export function scanJournal(fs: FileSystem, task: ScanJournalTask): ScanJournalAnswer {
   const storeId = storeIdBytes(task.storeId)
   const here = readWindowAt(fs, task, storeId, task.from)
-  if (here !== null && here.frameCount > 0) return more(here)
+  if (here !== null && here.lastFrame !== null) return more(here)
 
   const segments = listForScan(fs, task.directory)
   const moved = findContinuation(fs, segments, storeId, task.from)
   if (moved === null) return judgeEnd(fs, task, storeId, segments, task.from)
   const there = readWindowAt(fs, task, storeId, moved)
-  if (there !== null && there.frameCount > 0) return more(there)
+  if (there !== null && there.lastFrame !== null) return more(there)
   return judgeEnd(fs, task, storeId, segments, moved)
 }
 
-function more({ records, next }: Window): ScanJournalAnswer {
+function more({ records, next, lastFrame }: Window): ScanJournalAnswer {
   const { count: recordCount } = records
-  return { records: records.finish(), recordCount, next, end: 'more', segmentBytes: 0, corruptAt: null }
+  return {
+    records: records.finish(),
+    recordCount,
+    next,
+    lastFrame,
+    end: 'more',
+    segmentBytes: 0,
+    corruptAt: null,
+  }
 }
 
 function readWindowAt(
@@ -76,23 +91,23 @@ function readWindow(
   let bytes = reader.read(from.offset, Math.max(windowBytes, FRAME_ALIGNMENT))
   const records = new CollapsedRecords()
   let next = from
-  let frameCount = 0
+  let lastFrame: FrameLocation | null = null
   for (;;) {
     const start = next.offset - from.offset
     const header = decodeHeader(bytes, start)
     if (header === null || !isExpected(header, storeId, next)) break
     const end = start + FRAME_HEADER_BYTES + header.bodyBytes
     if (end > bytes.length) {
-      if (frameCount > 0) break
+      if (lastFrame !== null) break
       bytes = reader.read(from.offset, end)
     }
     const found = readBody(bytes.subarray(start + FRAME_HEADER_BYTES, end), header)
     if (found === null) break
     for (const record of found) records.add(record)
+    lastFrame = { segment: header.segment, offset: header.offset, bytes: end - start }
     next = behind(header)
-    frameCount++
   }
-  return { records, next, frameCount }
+  return { records, next, lastFrame }
 }
 
 function readBody(body: Buffer, header: FrameHeader): JournalRecord[] | null {
@@ -165,6 +180,7 @@ function judgeEnd(
     records: [],
     recordCount: 0,
     next: position,
+    lastFrame: null,
     segmentBytes: found?.size ?? 0,
     corruptAt: null,
   }

@@ -17,7 +17,7 @@ import { Carrier, type CarryFailure } from './carrier.js'
 import { CheckpointFile } from './checkpoint.js'
 import { Checkpointer } from './checkpointer.js'
 import { cleanUp, type Cleanup } from './clean-up.js'
-import { findEarlierSegments, syncSegments, type EarlierSegments } from './earlier-segments.js'
+import { findEarlierSegments, syncFound, syncSegments, type EarlierSegments } from './earlier-segments.js'
 import type { FileBackendParts } from './file-backend.js'
 import { errorCode, syncDirectory, type FileSystem } from './file-system.js'
 import { GroupCommit } from './group-commit.js'
@@ -290,11 +290,13 @@ export class OpenRoot {
 
   /**
    * What was found is written again to new segments, because what was read of the old ones may never have reached the disk.
-   * They are synced before: a frame that is there in memory only must not be missing when a later one is on the disk. Where
-   * there is no room for that, what can be brought into the tree leaves less to write.
+   * They are made durable before: a frame that is there in memory only must not be missing when a later one is on the disk.
+   * Where there is no room for that, what can be brought into the tree leaves less to write.
    */
   async #carryFound(): Promise<void> {
-    syncSegments(this.#parts.fs, this.#earlier.unneeded)
+    const { fs, layout, found } = this.#parts
+    const unreadable = syncFound(fs, layout.journal, this.#earlier, found)
+    if (unreadable !== null) throw notCarried({ unreadable })
     if ((await this.#carrier.carry()) === null) return
     await this.#tryFlush(undefined)
     if (this.#failure !== null) throw this.#failure

@@ -14,7 +14,7 @@ import type { CheckpointState } from './checkpoint.js'
 import { Segment } from './journal.js'
 import { isSegmentSize, segmentPath } from './segment.js'
 import type { TaskRunner } from './task-runner.js'
-import type { JournalPosition, ScanJournalAnswer, ScanJournalTask } from './tasks.js'
+import type { FrameLocation, JournalPosition, ScanJournalAnswer, ScanJournalTask } from './tasks.js'
 
 const WINDOW_BYTES = 8 * 1024 * 1024
 
@@ -23,6 +23,8 @@ export interface FoundJournal {
   readonly operations: number
   /** Where the next frame has to go on. */
   readonly end: JournalPosition
+  /** The last frame; null if there is none. */
+  readonly lastFrame: FrameLocation | null
 }
 
 /** Fills the backlog with what the journal holds from a position on. `JOURNAL_CORRUPT` if anything of it is missing. */
@@ -42,14 +44,16 @@ export async function readJournal(
     return segment
   }
   let operations = 0
+  let lastFrame: FrameLocation | null = null
   for (let next = from; ;) {
     const answer = await scan(runner, { directory, storeId, from: next, windowBytes: WINDOW_BYTES })
     for (const record of answer.records) backlog.addRecovered(record, segmentOf)
     operations += answer.recordCount
     next = answer.next
+    lastFrame = answer.lastFrame ?? lastFrame
     if (answer.end === 'more') continue
     const damage = answer.corruptAt ?? damageAtEnd(directory, answer, reached)
-    if (damage === null) return { operations, end: next }
+    if (damage === null) return { operations, end: next, lastFrame }
     const { path, offset } = damage
     const message =
       `the journal is damaged at offset ${offset} of ${path}: what was acknowledged behind it would be lost; ` +

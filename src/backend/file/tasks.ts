@@ -203,6 +203,13 @@ export interface JournalPosition {
   readonly previousCrc: number
 }
 
+/** Where the bytes of a frame lie, without the zeros behind them. */
+export interface FrameLocation {
+  readonly segment: number
+  readonly offset: number
+  readonly bytes: number
+}
+
 /** A record as found in the journal; the value stays there. */
 export interface JournalRecord {
   readonly namespace: string
@@ -234,6 +241,8 @@ export interface ScanJournalAnswer {
   readonly recordCount: number
   /** Where the next window starts; also the end of the journal when `end` is not `more`. */
   readonly next: JournalPosition
+  /** The last frame of the window; null if it has none. */
+  readonly lastFrame: FrameLocation | null
   /** `more`: call again. `clean`: nothing behind it. `torn`: an append was cut off there, nothing acknowledged is behind it. */
   readonly end: 'more' | 'clean' | 'torn' | 'corrupt'
   /** Of the segment in which the journal ends; 0 if it is missing, or when `end` is `more`. */

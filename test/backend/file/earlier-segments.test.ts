@@ -1,9 +1,14 @@
-import { linkSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs'
-import { expect, test } from 'vitest'
-import { findEarlierSegments } from '../../../src/backend/file/earlier-segments.js'
-import { nodeFileSystem } from '../../../src/backend/file/file-system.js'
+import { linkSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { basename } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { Backlog } from '../../../src/backend/file/backlog.js'
+import { findEarlierSegments, syncFound } from '../../../src/backend/file/earlier-segments.js'
+import { nodeFileSystem, type FileSystem } from '../../../src/backend/file/file-system.js'
+import { readJournal, type FoundJournal } from '../../../src/backend/file/recovery.js'
+import { runTask } from '../../../src/backend/file/run-task.js'
 import { FIRST_SEGMENT_BYTES, SEGMENT_BYTES, segmentPath } from '../../../src/backend/file/segment.js'
-import { temporaryDirectory } from './journal-builder.js'
+import { JournalBuilder, START, STORE_ID, temporaryDirectory, write } from './journal-builder.js'
+import { ScriptedRunner } from './scripted-runner.js'
 
 function directoryWith(...sizes: readonly number[]): string {
   const directory = temporaryDirectory()
@@ -57,4 +62,66 @@ test('a new segment gets no name that is taken by something else', () => {
   const directory = directoryWith(SEGMENT_BYTES)
   mkdirSync(segmentPath(directory, 7))
   expect(findEarlierSegments(nodeFileSystem, directory, true)).toMatchObject({ unneeded: [], nextId: 8 })
+})
+
+describe('what was found', () => {
+  async function foundJournal(directory: string): Promise<FoundJournal> {
+    const runner = new ScriptedRunner()
+    runner.script = (task) => runTask(nodeFileSystem, task)
+    const from = { position: START, reached: 1 }
+    return readJournal(runner, directory, STORE_ID, from, new Backlog(() => 0))
+  }
+
+  /** A file system that notes what is written and synced. */
+  function noted(calls: string[]): FileSystem {
+    const paths = new Map<number, string>()
+    return {
+      ...nodeFileSystem,
+      open(path, ...how) {
+        const fd = nodeFileSystem.open(path, ...how)
+        paths.set(fd, basename(path).slice(-1))
+        return fd
+      },
+      write(fd, bytes, ...rest) {
+        calls.push(`write ${paths.get(fd)} at ${rest[2]}`)
+        return nodeFileSystem.write(fd, bytes, ...rest)
+      },
+      datasync: (fd) => void calls.push(`sync ${paths.get(fd)}`),
+    }
+  }
+
+  test.each([
+    ['where the journal ends', ['2'], 'write 2 at 4096'],
+    ['in an earlier segment, when nothing was appended to the later one', [], 'write 1 at 4096'],
+  ])('has its last frame written again before it is synced: %s (I8)', async (_, later, expected) => {
+    const journal = new JournalBuilder(temporaryDirectory()).begin(1, FIRST_SEGMENT_BYTES)
+    journal.append(write('a', '1'))
+    journal.append(write('b', '2'))
+    journal.begin(2, FIRST_SEGMENT_BYTES)
+    for (const value of later) {
+      journal.append(write('c', value))
+      journal.append(write('d', 'x'.repeat(5000)))
+    }
+    const before = [1, 2].map((segment) => readFileSync(journal.path(segment)))
+    const found = await foundJournal(journal.directory)
+    const earlier = findEarlierSegments(nodeFileSystem, journal.directory, false)
+    const calls: string[] = []
+    expect(syncFound(noted(calls), journal.directory, earlier, found)).toBeNull()
+    expect(calls).toEqual([expected, 'sync 1', 'sync 2'])
+    expect([1, 2].map((segment) => readFileSync(journal.path(segment)))).toEqual(before)
+  })
+
+  test('is not written again when it is something else by now', async () => {
+    const journal = new JournalBuilder(temporaryDirectory()).begin(1, FIRST_SEGMENT_BYTES)
+    const { offset } = journal.append(write('a', '1'))
+    const found = await foundJournal(journal.directory)
+    const earlier = findEarlierSegments(nodeFileSystem, journal.directory, false)
+    for (const at of [20, 70]) {
+      journal.damage(1, (bytes) => (bytes[offset + at]! ^= 4))
+      const calls: string[] = []
+      expect(syncFound(noted(calls), journal.directory, earlier, found)).toBe(journal.path(1))
+      expect(calls).toEqual([])
+      journal.damage(1, (bytes) => (bytes[offset + at]! ^= 4))
+    }
+  })
 })

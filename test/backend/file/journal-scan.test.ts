@@ -59,7 +59,13 @@ describe('a whole journal', () => {
   test('is empty where nothing was ever written', () => {
     const { directory } = startJournal(64 * KIB)
     const end = { end: 'clean', segmentBytes: 64 * KIB, corruptAt: null } as const
-    expect(scan(directory).last).toEqual({ records: [], recordCount: 0, next: START, ...end })
+    expect(scan(directory).last).toEqual({
+      records: [],
+      recordCount: 0,
+      next: START,
+      lastFrame: null,
+      ...end,
+    })
   })
 
   test('gives the records of each namespace in order, with the place of every value', () => {
@@ -212,6 +218,7 @@ describe('I1: a torn append', () => {
         records: [],
         recordCount: 0,
         next: behind,
+        lastFrame: null,
         end: cut === 0 ? 'clean' : 'torn',
         segmentBytes: 256 * KIB,
         corruptAt: null,

@@ -38,6 +38,7 @@ const window = (
   records,
   recordCount: records.length,
   next: position(sequence),
+  lastFrame: null,
   end,
   segmentBytes: end === 'more' ? 0 : SEGMENT_BYTES,
   corruptAt: null,
@@ -56,7 +57,7 @@ describe('reading the journal', () => {
         window([write('a', 3, 2)], 6),
         window([], 6, end),
       ])
-      expect(await read(runner, backlog)).toEqual({ operations: 3, end: position(6) })
+      expect(await read(runner, backlog)).toEqual({ operations: 3, end: position(6), lastFrame: null })
       expect([backlog.find('n', 'a')!.revision, backlog.count]).toEqual([3, 2])
     }
   })
