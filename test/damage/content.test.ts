@@ -308,6 +308,38 @@ describe('an edit between a crash and the next opening', () => {
   })
 })
 
+describe('what is put by hand into a namespace that was removed, between a crash and the next opening', () => {
+  test.each([
+    ['removed', async (_store: Store) => {}],
+    ['made again', async (store: Store) => void (await (await store.init('n')).write('new', VALUE))],
+  ])('is kept aside; what was there before is gone (%s)', async (_, after) => {
+    const left = await leaveRoot(
+      'killed',
+      (store) => writeAll(store, ['k', 'beside', 'deep/below']),
+      async (store) => {
+        await store.remove('n')
+        await after(store)
+      },
+    )
+    const root = left.copy()
+    edit(`${root}/n/k`, 'by hand')
+    edit(`${root}/n/deep/by-hand`, 'by hand, too')
+    const { store, external, recovered, warnings } = await openRecorded(fastBackend(root))
+    onTestFinished(() => store.close())
+    expect(external.map(({ key }) => key).sort()).toEqual(['deep/by-hand', 'k'])
+    expect(recovered).toMatchObject([{ preserved: 2 }])
+    const textsByKey = { k: 'by hand', 'deep/by-hand': 'by hand, too' }
+    for (const { key, preservedAs } of external) {
+      expect(readFileSync(`${root}/${preservedAs}`, 'utf8')).toBe(textsByKey[key as keyof typeof textsByKey])
+      const note = JSON.parse(readFileSync(`${root}/${preservedAs}.json`, 'utf8')) as unknown
+      expect(note).toEqual({ namespace: 'n', key })
+    }
+    const expected = left.shown['n'] === undefined ? [] : Object.keys(left.shown['n'])
+    const found = await (await store.init('n')).list()
+    expect([found, warnings]).toEqual([expected, []])
+  })
+})
+
 test('a root that was copied while its store was closed is the same store, whatever became of the times', async () => {
   const left = await leaveRoot('closed', (store) => writeAll(store, ['a', 'b/c', 'b/d']))
   const root = left.copy()

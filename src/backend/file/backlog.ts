@@ -48,6 +48,8 @@ export interface PendingNamespace {
   readonly change: Exclude<NamespaceChange, null>
   readonly revision: number
   readonly atMs: number
+  /** When it was removed, if it was. */
+  readonly removedAtMs: number | null
   segment: Segment
   failure: TaskFailure | null
 }
@@ -218,10 +220,25 @@ export class Backlog {
     const backlog = this.#namespace(namespace)
     const before = backlog.change
     if (before === null || before.change === 'create') {
-      this.#setChange(backlog, { change: 'create', revision, atMs, segment, failure: null })
+      this.#setChange(backlog, {
+        change: 'create',
+        revision,
+        atMs,
+        removedAtMs: null,
+        segment,
+        failure: null,
+      })
     } else {
-      const { segment: oldest } = before
-      this.#setChange(backlog, { change: 'recreate', revision, atMs, segment: oldest, failure: null })
+      const { segment: oldest, removedAtMs } = before
+      const change = {
+        change: 'recreate',
+        revision,
+        atMs,
+        removedAtMs,
+        segment: oldest,
+        failure: null,
+      } as const
+      this.#setChange(backlog, change)
     }
   }
 
@@ -233,7 +250,8 @@ export class Backlog {
       backlog.delete(pending)
       this.#drop(backlog, pending)
     }
-    this.#setChange(backlog, { change: 'remove', revision, atMs, segment, failure: null })
+    const change = { change: 'remove', revision, atMs, removedAtMs: atMs, segment, failure: null } as const
+    this.#setChange(backlog, change)
   }
 
   /** A record found by recovery: as a commit's, unless a later one of the key is known already. */

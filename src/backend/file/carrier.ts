@@ -127,9 +127,10 @@ function toRecords(values: JournalValues, carried: Carried): CarriedRecord[] {
   const { revision, atMs } = pending
   const common = { namespace, revision, atMs }
   if (!('kind' in pending)) {
-    const { change } = pending
-    const kinds = change === 'recreate' ? (['remove', 'create'] as const) : ([change] as const)
-    return kinds.map((kind) => ({ ...common, body: { kind } }))
+    const { change, removedAtMs } = pending
+    const remove = { ...common, atMs: removedAtMs ?? atMs, body: { kind: 'remove' } } as const
+    const create = { ...common, body: { kind: 'create' } } as const
+    return { create: [create], remove: [remove], recreate: [remove, create] }[change]
   }
   const superseded = supersededOf(carried)
   if (pending.kind === 'delete')

@@ -212,6 +212,7 @@ export class Materializer {
       context,
       namespace: namespace.name,
       namespaceChange: taken.change?.change ?? null,
+      removedAtMs: taken.change?.removedAtMs ?? null,
       operations: taken.entries.map(toTreeOperation),
     })
     const answer = await running.catch((error: unknown) => failedWhole(taken, error))

@@ -1,12 +1,22 @@
 import { errorCode } from './file-system.js'
-import { contentPath, firstMetadataPath, namespaceDirectory, secondMetadataPath } from './layout.js'
+import {
+  contentPath,
+  firstMetadataPath,
+  metadataDirectory,
+  namespaceDirectory,
+  secondMetadataPath,
+} from './layout.js'
+import { isKey } from './namespace-scan.js'
 import { DirectorySyncs, NAMESPACE } from './operation-results.js'
+import { isNewerThanRemoval } from './preserve-edits.js'
+import { preserveContent } from './preserved-content.js'
 import type { MaterializeTask } from './tasks.js'
 import type { TreeRun } from './tree-writer.js'
 
 /**
  * Deletes what a removed namespace has left, and its directory unless that was made again. Files that this task writes
- * stay: recovery may come here after later writes reached the tree, and those must never go back.
+ * stay: recovery may come here after later writes reached the tree, and those must never go back. What somebody has put
+ * there since, before the tree showed the removal, is moved out of the way.
  *
  * A name that is not UTF-8 can't be listed, so it is not deleted; its directory then stays, and that is reported.
  */
@@ -47,8 +57,9 @@ function keptPaths(task: MaterializeTask): Set<string> {
   return kept
 }
 
-/** Deletes everything that is not a directory; returns the directories. */
+/** Deletes everything that is not a directory, metadata last, because it tells whose a content is; returns the directories. */
 function deleteFiles(run: TreeRun, top: string, kept: ReadonlySet<string>): string[] {
+  const metadata = metadataDirectory(run.task.context.root, run.task.namespace)
   const found: string[] = []
   const pending = [top]
   for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
@@ -57,12 +68,20 @@ function deleteFiles(run: TreeRun, top: string, kept: ReadonlySet<string>): stri
     tolerate(run, () => {
       for (const { name, kind } of run.fs.list(listed)) {
         const path = `${listed}/${name}`
-        if (kind === 'directory') pending.push(path)
-        else if (!kept.has(path)) tolerate(run, () => run.fs.unlink(path))
+        if (path === metadata && kind === 'directory') pending.unshift(path)
+        else if (kind === 'directory') pending.push(path)
+        else if (!kept.has(path)) tolerate(run, () => deleteFile(run, path.slice(top.length + 1), path))
       }
     })
   }
   return found
+}
+
+function deleteFile(run: TreeRun, key: string, path: string): void {
+  const { removedAtMs } = run.task
+  if (removedAtMs !== null && isNewerThanRemoval(run, key, removedAtMs) && isKey(key))
+    preserveContent(run, key)
+  else run.fs.unlink(path)
 }
 
 /** What can't be removed is reported and does not stop the rest; what is gone already is as wanted. */

@@ -1,30 +1,38 @@
-import { Buffer } from 'node:buffer'
-import { v7 as uuidv7 } from 'uuid'
-import { syncDirectory, writeFully, type FileStat } from './file-system.js'
+import type { FileStat } from './file-system.js'
 import { includesContent, includesSize } from './known-contents.js'
-import { contentPath, parentOf, preservedName, storeLayout } from './layout.js'
-import type { MaterializeAnswer, TreeOperation } from './tasks.js'
-import { checksumFile, readMetadata, withFile } from './tree-files.js'
+import { contentPath, parentOf } from './layout.js'
+import type { OwnMetadata } from './metadata.js'
+import { preserveContent } from './preserved-content.js'
+import type { TreeOperation } from './tasks.js'
+import { checksumFile, readMetadata, withFile, type FoundMetadata } from './tree-files.js'
 import { timeFits } from './tree-judge.js'
 import type { TreeRun } from './tree-writer.js'
 
-type Preserved = MaterializeAnswer['preserved'][number]
-
 /**
  * Moves contents out of the way that were edited by hand since the store last ran: those that fit neither their
- * metadata nor anything that the journal knows of the key. Each is durable in its new place, beside a note of where it
- * was, before anything else happens to its key. An operation whose content can't be looked at or moved fails.
+ * metadata nor anything that the journal knows of the key. Each is durable in its new place before anything else happens
+ * to its key. An operation whose content can't be looked at or moved fails.
  */
-export function preserveEdits(run: TreeRun): Preserved[] {
-  const preserved: Preserved[] = []
+export function preserveEdits(run: TreeRun): void {
   run.task.operations.forEach((operation, index) => {
     const { known } = operation
     if (known === undefined) return
     run.results.attempt(index, () => {
-      if (isEdited(run, operation, known)) preserve(run, operation.key, preserved)
+      if (isEdited(run, operation, known)) preserveContent(run, operation.key)
     })
   })
-  return preserved
+}
+
+/** Whether a content is there that was made after the store removed the namespace: then that does not mean it. */
+export function isNewerThanRemoval(run: TreeRun, key: string, removedAtMs: number): boolean {
+  const path = contentPath(run.task.context.root, run.task.namespace, key)
+  const newer = withFile(run.fs, path, (_fd, stat) => {
+    if (stat.mtimeMs <= removedAtMs) return false
+    // The clock may have been set back since the store wrote it.
+    const ours = oursOf(run, findMetadata(run, key), stat)
+    return ours === null || !timeFits(stat.mtimeMs, ours.writtenAtMs)
+  })
+  return newer ?? false
 }
 
 function isEdited(run: TreeRun, { key }: TreeOperation, known: Uint32Array): boolean {
@@ -36,14 +44,12 @@ function isEdited(run: TreeRun, { key }: TreeOperation, known: Uint32Array): boo
 }
 
 function isExplained(run: TreeRun, key: string, known: Uint32Array, fd: number, stat: FileStat): boolean {
-  const { fs, directories, task } = run
-  const { root, storeId } = task.context
-  const found = readMetadata(fs, directories, root, task.namespace, key)
+  const { fs, task } = run
+  const found = findMetadata(run, key)
   // A removal that a crash cut off may have come to the metadata first; what it has left goes with the rest.
   const isRemoved = task.namespaceChange === 'remove' || task.namespaceChange === 'recreate'
   if (isRemoved && found.status === 'none') return true
-  const own = found.status === 'found' ? found.metadata.own : null
-  const ours = own !== null && own.storeId === storeId && own.size === stat.size ? own : null
+  const ours = oursOf(run, found, stat)
   if (ours !== null && timeFits(stat.mtimeMs, ours.writtenAtMs)) return true
   const { size } = stat
   if (ours === null && !includesSize(known, size)) return false
@@ -51,48 +57,12 @@ function isExplained(run: TreeRun, key: string, known: Uint32Array, fd: number, 
   return ours?.crc === crc || includesContent(known, { size, crc })
 }
 
-/** The note comes first, so that no preserved content is ever without one. */
-function preserve(run: TreeRun, key: string, preserved: Preserved[]): void {
-  const { fs, directories, task } = run
-  const { root, modes } = task.context
-  const layout = storeLayout(root)
-  const path = contentPath(root, task.namespace, key)
-  const preservedAs = preservedName(uuidv7())
-  directories.make(layout.preserved, modes.directory)
-  const note = `${root}/${preservedAs}.json`
-  writeNote(run, note, `${JSON.stringify({ namespace: task.namespace, key }, null, 2)}\n`)
-  try {
-    withFile(fs, path, (fd) => fs.sync(fd))
-    syncDirectory(fs, layout.preserved)
-    fs.rename(path, `${root}/${preservedAs}`)
-  } catch (error) {
-    discardNote(run, note)
-    throw error
-  }
-  preserved.push({ key, preservedAs })
-  for (const directory of [layout.preserved, layout.directory, parentOf(path)]) syncDirectory(fs, directory)
+function findMetadata({ fs, directories, task }: TreeRun, key: string): FoundMetadata {
+  return readMetadata(fs, directories, task.context.root, task.namespace, key)
 }
 
-function writeNote(run: TreeRun, path: string, text: string): void {
-  const { fs } = run
-  const fd = fs.open(path, 'create-exclusive', run.task.context.modes.file)
-  try {
-    try {
-      writeFully(fs, fd, Buffer.from(text, 'utf8'), 0)
-      fs.sync(fd)
-    } finally {
-      fs.close(fd)
-    }
-  } catch (error) {
-    discardNote(run, path)
-    throw error
-  }
-}
-
-function discardNote(run: TreeRun, path: string): void {
-  try {
-    run.fs.unlink(path)
-  } catch {
-    // A note without a content says nothing wrong, and the error that brought us here is the one to report.
-  }
+/** What this store noted of a content of this size, or null. */
+function oursOf(run: TreeRun, found: FoundMetadata, { size }: FileStat): OwnMetadata | null {
+  const own = found.status === 'found' ? found.metadata.own : null
+  return own !== null && own.storeId === run.task.context.storeId && own.size === size ? own : null
 }

@@ -61,6 +61,8 @@ export interface MaterializeTask {
    * `recreate`: removed and created again: as `remove`, but the directory stays.
    */
   readonly namespaceChange: 'create' | 'remove' | 'recreate' | null
+  /** When it was removed, in milliseconds since 1970; null where it was not. */
+  readonly removedAtMs: number | null
   readonly operations: readonly TreeOperation[]
 }
 
@@ -75,8 +77,13 @@ export interface TaskFailure {
 
 export interface MaterializeAnswer {
   readonly failures: readonly TaskFailure[]
-  /** Contents that were edited by hand and moved away; `preservedAs` is relative to the root. */
-  readonly preserved: readonly { readonly key: string; readonly preservedAs: string }[]
+  readonly preserved: readonly PreservedContent[]
+}
+
+/** A content that was edited by hand and moved away; `preservedAs` is relative to the root. */
+export interface PreservedContent {
+  readonly key: string
+  readonly preservedAs: string
 }
 
 export interface HeadsTask {

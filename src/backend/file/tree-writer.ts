@@ -14,7 +14,7 @@ import { namespaceDirectory, storeLayout } from './layout.js'
 import { removeNamespace } from './namespace-removal.js'
 import { DirectorySyncs, NAMESPACE, OperationResults } from './operation-results.js'
 import { preserveEdits } from './preserve-edits.js'
-import type { MaterializeAnswer, MaterializeTask } from './tasks.js'
+import type { MaterializeAnswer, MaterializeTask, PreservedContent } from './tasks.js'
 import { Temporaries } from './temporaries.js'
 import { applyDeletes } from './tree-deletes.js'
 import { applyWrites } from './tree-writes.js'
@@ -25,6 +25,8 @@ export interface TreeRun {
   readonly task: MaterializeTask
   readonly directories: Directories
   readonly results: OperationResults
+  /** Contents of others that were in the way. */
+  readonly preserved: PreservedContent[]
 }
 
 /** When it returns, every operation that is not among the failures is in the tree and durable. */
@@ -32,15 +34,15 @@ export function materialize(fs: FileSystem, task: MaterializeTask): MaterializeA
   const { root, modes } = task.context
   const directories = new Directories(fs, root)
   const results = new OperationResults()
-  const run: TreeRun = { fs, task, directories, results }
+  const run: TreeRun = { fs, task, directories, results, preserved: [] }
   const values = new JournalValues(fs)
   const temporaries = new Temporaries(fs, directories, storeLayout(root).tmp, modes)
   try {
-    const preserved = preserveEdits(run)
+    preserveEdits(run)
     changeNamespace(run)
     applyDeletes(run)
     applyWrites(run, values, temporaries)
-    return { failures: results.failures(), preserved }
+    return { failures: results.failures(), preserved: run.preserved }
   } finally {
     temporaries.discardAll()
     values.close()

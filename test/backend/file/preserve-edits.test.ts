@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, symlinkSync, utimesSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { nodeFileSystem } from '../../../src/backend/file/file-system.js'
+import { nodeFileSystem, type FileSystem } from '../../../src/backend/file/file-system.js'
 import type { MaterializeAnswer, TreeOperation } from '../../../src/backend/file/tasks.js'
 import { materialize } from '../../../src/backend/file/tree-writer.js'
 import { FaultyFileSystem } from './faulty-file-system.js'
@@ -171,4 +171,49 @@ test('the note and the content are durable before the key’s own files change',
     'sync .agent_state/tmp/*',
     'sync .agent_state/tmp/*',
   ])
+})
+
+describe.each(['remove', 'recreate'] as const)('a namespace of which the tree is to show: %s', (change) => {
+  const BEFORE_MS = AT_MS - 1
+  const AFTER_MS = AT_MS + 1000
+
+  function remove(fs: FileSystem = nodeFileSystem): MaterializeAnswer {
+    return materialize(fs, { ...tree.task([], change), removedAtMs: AT_MS })
+  }
+
+  test('gives what was put there since a place of its own, and nothing else', () => {
+    apply(tree.write('own', '1'), tree.write('deep/own', '2'), tree.write('edited', '3'))
+    tree.put('ns/old', 'by hand, before', BEFORE_MS)
+    tree.put('ns/edited', 'by hand', AFTER_MS)
+    tree.put('ns/deep/new', 'by hand, too', AFTER_MS)
+    tree.put('ns/.agent_state_meta/new.json', 'no content', AFTER_MS)
+    tree.put('ns/k.agent_state_tmp', 'left by the origin', AFTER_MS)
+    symlinkSync('elsewhere', tree.path('ns/link'))
+    const { failures, preserved: moved } = remove()
+    expect(failures).toEqual([])
+    expect(moved.map(({ key }) => key).sort()).toEqual(['deep/new', 'edited'])
+    expect(preserved()).toEqual({ edited: 'by hand', 'deep/new': 'by hand, too' })
+    expect(tree.snapshot()).toEqual(change === 'remove' ? {} : { 'ns/': 'directory' })
+    expect(remove()).toEqual({ failures: [], preserved: [] })
+  })
+
+  test('has nothing else in it where the clock was set back since it was written', () => {
+    const atMs = AFTER_MS
+    apply(
+      tree.write('a', '1', { atMs }),
+      tree.write('deep/b', '2', { atMs }),
+      tree.write('a.json/c', '3', { atMs }),
+    )
+    expect(remove()).toEqual({ failures: [], preserved: [] })
+    expect(preserved()).toEqual({})
+  })
+
+  test('stays pending while what is in the way can not be moved, which is not deleted', () => {
+    tree.put('ns/k', 'by hand', AFTER_MS)
+    const fs = new FaultyFileSystem(({ name }) => (name === 'rename' ? 'EIO' : null))
+    expect(remove(fs).failures).toMatchObject([{ index: -1 }])
+    expect(tree.text('ns/k')).toBe('by hand')
+    remove()
+    expect(preserved()).toEqual({ k: 'by hand' })
+  })
 })

@@ -31,6 +31,7 @@ export const AT_MS = 1_795_369_429_123
 export const AT_S = 1_795_369_429
 
 const SHARED_MEMORY = '/dev/shm'
+const HOUR_MS = 3_600_000
 
 export interface WriteSettings {
   readonly revision?: number
@@ -102,7 +103,10 @@ export class TreeFixture {
     namespaceChange: MaterializeTask['namespaceChange'] = null,
     namespace = 'ns',
   ): MaterializeTask {
-    return { kind: 'materialize', context: this.context, namespace, namespaceChange, operations }
+    const isRemoved = namespaceChange === 'remove' || namespaceChange === 'recreate'
+    const removedAtMs = isRemoved ? Date.now() + HOUR_MS : null
+    const { context } = this
+    return { kind: 'materialize', context, namespace, namespaceChange, removedAtMs, operations }
   }
 
   /** Writes a file by hand, with the directories above it. */
