@@ -135,7 +135,7 @@ export interface CloseOptions extends Wait {
 
 /** What the other side of a port may do. */
 export interface PortBounds {
-  /** Only these; a new namespace without a name can't be made then. Default: all. */
+  /** Only these, at most 10,000; a new namespace without a name can't be made then. Default: all. */
   readonly namespaces?: readonly string[] | undefined
   /** Nothing may be changed. Default false. */
   readonly readOnly?: boolean | undefined

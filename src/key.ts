@@ -1,5 +1,5 @@
 import { stateError } from './errors.js'
-import { COMPONENT_BYTES_MAX } from './limits.js'
+import { COMPONENT_BYTES_MAX, LARGEST_LIMITS } from './limits.js'
 import { quoteText, typeName } from './messages.js'
 import { META_DIRECTORY, ORIGIN_TEMP_MARKER } from './names.js'
 import { isWellFormed, isWhiteSpace, trimWhiteSpace, utf8Length } from './utf8.js'
@@ -23,6 +23,17 @@ export function normalizeKey(raw: unknown, keyBytesMax: number, onWindows: boole
   if (typeof raw !== 'string') throw new TypeError(`a key is a string, not ${typeName(raw)}`)
   if (!onWindows && isNormalKey(raw, keyBytesMax)) return raw
   return normalizeAnyKey(raw, keyBytesMax, onWindows)
+}
+
+/** Throws unless it is a key, in its normal form. */
+export function checkKey(key: string, keyBytesMax: number): void {
+  // No owner of a root lets a key be longer, and none of its units takes less than a byte.
+  if (key.length <= LARGEST_LIMITS.keyBytesMax) {
+    // A name that begins or ends with white space would be trimmed.
+    const isTrimmed = trimWhiteSpace(key).length === key.length
+    if (normalizeKey(isTrimmed ? key : `./${key}/.`, keyBytesMax) === key) return
+  }
+  throw invalidKey(key, `key ${quoteText(key)} is not in normal form`)
 }
 
 /**

@@ -52,7 +52,7 @@ export interface Limits {
 const MIB = 1024 * 1024
 
 /** What no setting may exceed: a record of the journal says in two bytes how long its key is, a frame in four how long it is. */
-export const LARGEST_LIMITS: Partial<Limits> = Object.freeze({
+export const LARGEST_LIMITS: Pick<Limits, 'keyBytesMax' | 'valueBytesMax' | 'queueBytesMax'> = Object.freeze({
   keyBytesMax: 65_535,
   valueBytesMax: 1024 * MIB,
   queueBytesMax: 2048 * MIB,

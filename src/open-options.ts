@@ -111,7 +111,7 @@ export function resolveLimits(partial: Partial<Limits> | undefined): Limits {
     if (value === undefined) continue
     limits[name] = name.endsWith('Ms')
       ? checkInteger(value, `limits.${name}`, 0, WAIT_MS_MAX)
-      : checkInteger(value, `limits.${name}`, 1, LARGEST_LIMITS[name])
+      : checkInteger(value, `limits.${name}`, 1, (LARGEST_LIMITS as Partial<Limits>)[name])
   }
   return Object.freeze(limits)
 }

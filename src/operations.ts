@@ -3,11 +3,12 @@ import type { Operation } from './api.js'
 import { checkOptions } from './check-options.js'
 import type { RequestedOperation } from './coordinator/request.js'
 import { stateError } from './errors.js'
-import { normalizeKey } from './key.js'
+import { checkKey, normalizeKey } from './key.js'
+import type { Limits } from './limits.js'
 import { typeName } from './messages.js'
 import { checkRevisionCondition } from './options.js'
 import type { TakingHost } from './store-host.js'
-import { takeValue } from './value.js'
+import { checkSize, takeValue } from './value.js'
 
 const NAMES: ReadonlySet<string> = new Set(['write', 'value', 'delete', 'ifRevision', 'seenRevision'])
 
@@ -25,19 +26,43 @@ export function toOperations(
   if (!Array.isArray(operations)) {
     throw new TypeError(`operations must be an array, not ${typeName(operations)}`)
   }
-  checkLimit('queueOperationsMax', limits.queueOperationsMax, operations.length)
+  checkCount(operations.length, limits)
   const requested: RequestedOperation[] = []
   const keys = new Set<string>()
   let bytes = 0
   for (const operation of operations as readonly Operation[]) {
     const taken = toOperation(operation, { limits, slab }, seen)
-    if (keys.has(taken.key)) throw new TypeError(`key '${taken.key}' occurs twice in one batch`)
+    if (keys.has(taken.key)) throw twice(taken.key)
     keys.add(taken.key)
     if (taken.kind === 'write') bytes += taken.size
     requested.push(taken)
   }
   checkLimit('queueBytesMax', limits.queueBytesMax, bytes)
   return { operations: requested, bytes }
+}
+
+/** Throws for more operations than a batch may have. */
+export function checkCount(count: number, { queueOperationsMax }: Limits): void {
+  checkLimit('queueOperationsMax', queueOperationsMax, count)
+}
+
+/** Checks what is encoded already, by these limits. `single`: one operation that was asked for by itself. */
+export function checkOperations(
+  operations: readonly RequestedOperation[],
+  bytes: number,
+  single: boolean,
+  limits: Limits,
+): void {
+  if (!single) checkCount(operations.length, limits)
+  const keys = operations.length === 1 ? null : new Set<string>()
+  for (const operation of operations) {
+    const { key } = operation
+    checkKey(key, limits.keyBytesMax)
+    if (operation.kind === 'write') checkSize(operation.size, key, limits.valueBytesMax)
+    if (keys?.has(key)) throw twice(key)
+    keys?.add(key)
+  }
+  if (!single) checkLimit('queueBytesMax', limits.queueBytesMax, bytes)
 }
 
 function toOperation(
@@ -70,4 +95,8 @@ function checkLimit(limit: 'queueOperationsMax' | 'queueBytesMax', max: number, 
   if (actual <= max) return
   const unit = limit === 'queueOperationsMax' ? 'operations' : 'bytes'
   throw stateError('LIMIT_EXCEEDED', `a batch may have ${max} ${unit}, not ${actual}`, { limit, max, actual })
+}
+
+function twice(key: string): TypeError {
+  return new TypeError(`key '${key}' occurs twice in one batch`)
 }

@@ -41,7 +41,7 @@ export function copyOf(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes)
 }
 
-function checkSize(size: number, key: string, max: number): void {
+export function checkSize(size: number, key: string, max: number): void {
   if (size <= max) return
   throw stateError('LIMIT_EXCEEDED', `the value for key '${key}' has ${size} bytes, more than ${max}`, {
     key,

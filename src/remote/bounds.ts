@@ -8,6 +8,9 @@ import { displayName, normalizeWriter } from '../writer.js'
 
 const NAMES: ReadonlySet<string> = new Set(['namespaces', 'readOnly', 'writer'])
 
+/** That a port can be bound to. */
+export const NAMESPACES_MAX = 10_000
+
 export interface Bounds {
   /** Null: all. */
   readonly namespaces: ReadonlySet<string> | null
@@ -66,6 +69,9 @@ function isSameWriter(a: Writer, b: Writer | null): boolean {
 function checkNamespaces(namespaces: unknown): ReadonlySet<string> {
   if (!Array.isArray(namespaces)) {
     throw new TypeError(`bounds.namespaces must be an array, not ${typeName(namespaces)}`)
+  }
+  if (namespaces.length > NAMESPACES_MAX) {
+    throw new RangeError(`bounds.namespaces may have ${NAMESPACES_MAX} names, not ${namespaces.length}`)
   }
   return new Set(namespaces.map((name) => validateNamespace(name)))
 }

@@ -4,15 +4,16 @@
  */
 import { Request, type RequestAnswer, type RequestBody } from '../coordinator/request.js'
 import type { EventType } from '../event-bus.js'
+import { checkKey } from '../key.js'
 import { NAMESPACE_BYTES_MAX } from '../limits.js'
 import { pageOf } from '../page.js'
 import { MalformedBatch, type BatchReader } from './batch-reader.js'
-import { allowsNamespace, checkWritable, narrowBounds } from './bounds.js'
+import { allowsNamespace, checkWritable, narrowBounds, NAMESPACES_MAX } from './bounds.js'
 import type { HostAnswers } from './host-answers.js'
 import type { ConnectionRights, HostContext } from './host-context.js'
 import type { HostEvents } from './host-events.js'
 import { HostNamespaces } from './host-namespaces.js'
-import { checkKey, readOperations, readWrite, type ReadOperations } from './host-operations.js'
+import { readOperations, readWrite, type ReadOperations } from './host-operations.js'
 import { readPage, type HostReads } from './host-reads.js'
 import { HostTerms } from './host-terms.js'
 import type { HostTurns } from './host-turns.js'
@@ -37,7 +38,6 @@ const ABORTED = Symbol('aborted')
 /** Of the others a connection learns without asking. */
 const SENT_EVENTS: readonly EventType[] = ['conflict', 'change', 'external', 'warning', 'recovered']
 
-const NAMESPACES_MAX = 10_000
 const TOKEN_LENGTH_MAX = 100
 
 export class HostCalls {
@@ -120,13 +120,13 @@ export class HostCalls {
   }
 
   #change(reader: BatchReader): void {
-    const { coordinator } = this.#context
     const id = this.#id(reader)
     const namespace = this.#names.take(reader)
     const slot = reader.integer(0, TERMS_SLOTS - 1)
     const single = reader.flag()
-    const count = reader.integer(1, single ? 1 : coordinator.limits.queueOperationsMax)
-    this.#submit(id, namespace, slot, single, readOperations(reader, count, coordinator))
+    const count = reader.integer(1, single ? 1 : Number.MAX_SAFE_INTEGER)
+    const read = readOperations(reader, count, single, this.#context.coordinator)
+    this.#submit(id, namespace, slot, single, read)
   }
 
   #submit(

@@ -1,13 +1,13 @@
-/** The operations of a change as they come from a connection: checked as if nobody had checked them before. */
+/**
+ * The operations of a change as they come from a connection: checked as if nobody had checked them before. Whoever sends them
+ * may have checked them by the limits of another owner of the root: only what no owner allows is malformed.
+ */
 import type { ByteSlab } from '../byte-slab.js'
 import { appended } from '../coordinator/appended.js'
 import type { RequestedOperation } from '../coordinator/request.js'
-import { stateError } from '../errors.js'
-import { normalizeKey } from '../key.js'
-import type { Limits } from '../limits.js'
-import { quoteText } from '../messages.js'
+import { LARGEST_LIMITS } from '../limits.js'
+import { checkCount, checkOperations } from '../operations.js'
 import type { TakingHost } from '../store-host.js'
-import { trimWhiteSpace } from '../utf8.js'
 import type { BatchReader } from './batch-reader.js'
 import { LARGE_BYTES } from './wire.js'
 
@@ -24,65 +24,40 @@ export interface ReadOperations {
 /** One write that was asked for by itself. */
 export function readWrite(reader: BatchReader, { limits, slab }: TakingHost): ReadOperations {
   const key = reader.text()
-  const size = reader.integer(0, limits.valueBytesMax)
+  const size = reader.integer(0, LARGEST_LIMITS.valueBytesMax)
   const ifRevision = reader.condition()
   const seen = reader.condition()
-  const operation = {
-    kind: 'write',
-    key,
-    value: takeOver(reader, size, slab),
-    size,
-    ifRevision,
-    seen,
-  } as const
-  let problem = problemOfSize(size, limits)
-  try {
-    checkKey(key, limits.keyBytesMax)
-  } catch (error) {
-    problem = { error }
-  }
-  return { operations: [operation], bytes: size, problem }
+  const value = takeOver(reader, size, slab)
+  const operations = [{ kind: 'write', key, value, size, ifRevision, seen } as const]
+  const problem = findProblem(() => checkOperations(operations, size, true, limits))
+  return { operations, bytes: size, problem }
 }
 
 export function readOperations(
   reader: BatchReader,
   count: number,
+  single: boolean,
   { limits, slab }: TakingHost,
 ): ReadOperations {
+  const tooMany = single ? null : findProblem(() => checkCount(count, limits))
   let operations: RequestedOperation[] | null = null
-  const keys = count === 1 ? null : new Set<string>()
   let bytes = 0
-  let problem: { readonly error: unknown } | null = null
   for (let index = 0; index < count; index++) {
     const isWrite = reader.flag()
     const key = reader.text()
-    const size = reader.integer(0, limits.valueBytesMax)
+    const size = reader.integer(0, LARGEST_LIMITS.valueBytesMax)
     const ifRevision = reader.condition()
     const seen = reader.condition()
-    try {
-      checkKey(key, limits.keyBytesMax)
-      if (keys?.has(key)) throw new TypeError(`key '${key}' occurs twice in one batch`)
-      keys?.add(key)
-    } catch (error) {
-      problem ??= { error }
-    }
     bytes += size
     const operation: RequestedOperation = isWrite
       ? { kind: 'write', key, value: takeOver(reader, size, slab), size, ifRevision, seen }
       : { kind: 'delete', key, ifRevision, seen }
-    operations = appended(operations, operation)
+    // Of too many none is kept.
+    if (tooMany === null) operations = appended(operations, operation)
   }
-  return { operations: operations ?? [], bytes, problem: problem ?? problemOfSize(bytes, limits) }
-}
-
-/** Only a normal form is a key here: what callers write was brought into it on their side. */
-export function checkKey(key: string, keyBytesMax: number): void {
-  if (key.length <= keyBytesMax) {
-    // A name that begins or ends with white space would be trimmed.
-    const isTrimmed = trimWhiteSpace(key).length === key.length
-    if (normalizeKey(isTrimmed ? key : `./${key}/.`, keyBytesMax) === key) return
-  }
-  throw stateError('INVALID_KEY', `agent_state: key ${quoteText(key)} is not in normal form`, { key })
+  const read = operations ?? []
+  const problem = tooMany ?? findProblem(() => checkOperations(read, bytes, single, limits))
+  return { operations: read, bytes, problem }
 }
 
 /** Small values lie in one buffer with all others of a message; of a large one, one of them must not keep all alive. */
@@ -91,8 +66,11 @@ function takeOver(reader: BatchReader, size: number, slab: ByteSlab): Uint8Array
   return size < LARGE_BYTES && value.buffer.byteLength > KEPT_MESSAGE_BYTES_MAX ? slab.copy(value) : value
 }
 
-function problemOfSize(bytes: number, { queueBytesMax: max }: Limits): ReadOperations['problem'] {
-  if (bytes <= max) return null
-  const fields = { limit: 'queueBytesMax', max, actual: bytes } as const
-  return { error: stateError('LIMIT_EXCEEDED', `a batch may have ${max} bytes, not ${bytes}`, fields) }
+function findProblem(check: () => void): ReadOperations['problem'] {
+  try {
+    check()
+    return null
+  } catch (error) {
+    return { error }
+  }
 }

@@ -341,12 +341,14 @@ describe('a hostile batch', () => {
       '\ud800',
       '.agent_state_meta',
     ]
-    const tooLong = ['k'.repeat(251), `${'k'.repeat(200)}/`.repeat(6)]
+    const tooLong = `${'k'.repeat(200)}/`.repeat(6)
+    // Longer than any setting lets a key be.
+    const endless = 'k/'.repeat(32_768) + 'k'
     const namespaces = ['', '.', '..', 'a/b', '.git', '.agent_state', 'n'.repeat(201), '\udc00', 'a\0b']
     let id = 0
     const expectations: [number, string][] = []
     const list: unknown[] = [...TERMS]
-    for (const key of [...keys, ...tooLong]) {
+    for (const key of [...keys, 'k'.repeat(251), endless, tooLong]) {
       list.push(
         ...write(++id, 'n', key),
         CALL.READ,
@@ -362,9 +364,8 @@ describe('a hostile batch', () => {
         0,
       )
       list.push(CALL.WRITE, ++id, 'n', 0, key, 0, undefined, undefined)
-      expectations.push(
-        ...[id - 3, id - 2, id - 1, id].map((each): [number, string] => [each, 'INVALID_KEY']),
-      )
+      const code = key === tooLong ? 'LIMIT_EXCEEDED' : 'INVALID_KEY'
+      expectations.push(...[id - 3, id - 2, id - 1, id].map((each): [number, string] => [each, code]))
     }
     for (const namespace of namespaces) {
       list.push(...write(++id, namespace, 'k'), CALL.CREATE, ++id, namespace, CALL.EXISTS, ++id, namespace)

@@ -92,10 +92,13 @@ export class RawPort {
   }
 }
 
-/** Another port in front of this one, which can be cut: then neither side is told why. */
-export function relay(port: MessagePort): { readonly port: MessagePort; cut(): void } {
+/** Another port in front of this one, which can be cut: then neither side is told why. `greet` changes what is said first. */
+export function relay(
+  port: MessagePort,
+  greet = (greeting: Greeting): Greeting => greeting,
+): { readonly port: MessagePort; cut(): void } {
   const { port1, port2 } = new MessageChannel()
-  port1.postMessage(receiveMessageOnPort(port)?.message)
+  port1.postMessage(greet(receiveMessageOnPort(port)?.message as Greeting))
   port.on('message', (message) => port1.postMessage(message))
   port1.on('message', (message) => port.postMessage(message))
   const cut = (): void => {
