@@ -5,6 +5,8 @@
  *   that it changed nothing (`DISCONNECTED`), in the order in which the calls were made; a change of which nobody knows is
  *   not: its caller gets `OUTCOME_UNKNOWN` (I11).
  * - What sessions have seen stays true: revisions are as durable as the changes that they belong to.
+ * - I9: a session checks what it asks by the limits of the owner that there is then. Before another one is asked, it is checked
+ *   by the limits of that one: it may be this process, where nobody else would, or take no message that is so long.
  */
 import { ByteSlab } from '../byte-slab.js'
 import type {
@@ -19,8 +21,10 @@ import type {
 import type { RequestAnswer, RequestBody } from '../coordinator/request.js'
 import type { SeenKeys } from '../coordinator/seen-keys.js'
 import { AgentStateError } from '../errors.js'
+import { checkKey } from '../key.js'
 import type { Limits } from '../limits.js'
 import type { StoreMetrics } from '../metrics.js'
+import { checkOperations } from '../operations.js'
 import type { StoreParts } from '../store-handle.js'
 import type { FoundEntry, HostState, KnownHead, StoreHost, UpdateStep } from '../store-host.js'
 import type { SharedRoot } from './shared-root.js'
@@ -68,7 +72,12 @@ export class SharedHost implements StoreHost {
     seen: SeenKeys | null,
     signal: AbortSignal | undefined,
   ): Promise<RequestAnswer> {
-    return this.#call(signal, ({ host }) => host.submit(namespace, body, bytes, seen, signal))
+    const { limits } = this
+    return this.#call(signal, ({ host }) => {
+      if (host.limits !== limits && body.kind === 'change')
+        checkOperations(body.operations, bytes, body.single, host.limits)
+      return host.submit(namespace, body, bytes, seen, signal)
+    })
   }
 
   read(
@@ -79,11 +88,11 @@ export class SharedHost implements StoreHost {
     this.checkOpen()
     const { isOwner, parts } = this.#root
     if (isOwner && parts !== null) return parts.host.read(namespace, key, signal)
-    return this.#call(signal, async ({ host }) => host.read(namespace, key, signal))
+    return this.#callOf(key, signal, async ({ host }) => host.read(namespace, key, signal))
   }
 
   head(namespace: string, key: string, signal: AbortSignal | undefined): Promise<KnownHead | null> {
-    return this.#call(signal, ({ host }) => host.head(namespace, key, signal))
+    return this.#callOf(key, signal, ({ host }) => host.head(namespace, key, signal))
   }
 
   list(namespace: string, page: Page | undefined, signal: AbortSignal | undefined): Promise<string[]> {
@@ -129,7 +138,7 @@ export class SharedHost implements StoreHost {
     }
     const ask = ({ host }: StoreParts): Promise<WriteResult | DeleteResult | null> =>
       host.update(namespace, key, signal, guarded)
-    return this.#call(signal, ask, (error) => thrown.has(error))
+    return this.#callOf(key, signal, ask, (error) => thrown.has(error))
   }
 
   /** Of the owner at the moment. */
@@ -153,6 +162,21 @@ export class SharedHost implements StoreHost {
       this.#root.when({ order: ++this.#order, not: null, go, fail: reject }, options.signal)
     })
     return new SharedWatch(items, () => this.#root.isClosed)
+  }
+
+  /** Asks about a key. */
+  #callOf<T>(
+    key: string,
+    signal: AbortSignal | undefined,
+    ask: (parts: StoreParts) => Promise<T>,
+    isCallers?: (error: unknown) => boolean,
+  ): Promise<T> {
+    const { limits } = this
+    const check = (parts: StoreParts): Promise<T> => {
+      if (parts.host.limits !== limits) checkKey(key, parts.host.limits.keyBytesMax)
+      return ask(parts)
+    }
+    return this.#call(signal, check, isCallers)
   }
 
   #call<T>(
