@@ -4,10 +4,14 @@
  * the next.
  *
  * - I10: it opens the root as anybody does; the lock decides who of several owns it.
- * - I11: whoever waits is answered: by a connection, by what keeps it from coming, or by the end.
+ * - I11: whoever waits is answered: by a connection, by what keeps it from coming, by the end, or because an owner can't be
+ *   reached for too long, also one that is closing and still connected.
  * - The process is kept alive while somebody waits, also for an owner that is closing; looking for one alone does not.
  */
 import { onAbort } from '../abort.js'
+import { nodeFileSystem } from '../backend/file/file-system.js'
+import { storeLayout } from '../backend/file/layout.js'
+import { readOwner, rootOwned } from '../backend/file/root-lock.js'
 import { AgentStateError, stateError } from '../errors.js'
 import { KeepAlive } from '../keep-alive.js'
 import type { FileSettings } from '../open-options.js'
@@ -52,6 +56,8 @@ export class SharedRoot {
   #searching: Promise<void>
   #waiters: Waiting[] = []
   readonly #keepAlive = new KeepAlive()
+  /** Set while somebody waits for an owner to close. */
+  #lateTimer: NodeJS.Timeout | null = null
 
   /** `ownerWaitMs` is how long whoever waits does so while the root has an owner that can't be reached. */
   constructor(settings: SharedSettings, hooks: SharedHooks) {
@@ -107,6 +113,7 @@ export class SharedRoot {
       },
     }
     this.#waiters.push(waiting)
+    if (this.#parts !== null) this.#expectLate()
     if (signal === undefined) return
     detach = onAbort(signal, () => {
       this.#waiters = this.#waiters.filter((other) => other !== waiting)
@@ -128,7 +135,9 @@ export class SharedRoot {
         this.#found(await this.#connectOrOpen())
         return
       } catch (error) {
-        if (isPassing(error)) this.#failLate(error)
+        if (AgentStateError.is(error, 'STORE_OWNED')) this.#failLate(error)
+        // The owner is opening or closing, or has gone in this moment.
+        else if (AgentStateError.is(error, 'DISCONNECTED')) this.#failLate(this.#unreachable(error))
         else this.#failAll(error)
       }
       await this.#pause(pauseMs)
@@ -172,6 +181,25 @@ export class SharedRoot {
     this.#searching = this.#search()
   }
 
+  /** While an owner is closing nobody looks for the next one, and finds those who have waited for long enough. */
+  #expectLate(): void {
+    const [first] = this.#waiters
+    if (first === undefined || this.#lateTimer !== null) return
+    const late = (): void => {
+      this.#lateTimer = null
+      if (this.#parts === null || this.#parts.host.state === 'closed') return
+      this.#failLate(this.#unreachable(undefined))
+      this.#expectLate()
+    }
+    const leftMs = first.since + this.#settings.ownerWaitMs - performance.now()
+    this.#lateTimer = setTimeout(late, Math.ceil(leftMs)).unref()
+  }
+
+  #unreachable(cause: unknown): Error {
+    const { lock } = storeLayout(this.#settings.root)
+    return rootOwned(lock, readOwner(nodeFileSystem, lock), cause)
+  }
+
   /** Those who have waited for long enough; others began later. */
   #failLate(error: unknown): void {
     const latest = performance.now() - this.#settings.ownerWaitMs
@@ -197,9 +225,4 @@ export class SharedRoot {
       const detach = onAbort(this.#closing.signal, over)
     })
   }
-}
-
-/** An owner that is opening or closing, or has gone in this moment. */
-function isPassing(error: unknown): boolean {
-  return AgentStateError.is(error, 'STORE_OWNED') || AgentStateError.is(error, 'DISCONNECTED')
 }

@@ -1,5 +1,8 @@
 /** One owner after the other: what those who share a root notice of it, and what they don't. */
 import { getEventListeners } from 'node:events'
+import { mkdirSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import { openStore, shareStore, type Store } from 'agent-state'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { deferred, failureOf, iteratorOf, nextTurn, record, refusal } from '../../src/contract/observe.js'
@@ -97,6 +100,64 @@ describe('shareStore', () => {
     }
   })
 
+  test('an owner that hangs up on everybody is one that can not be reached', async () => {
+    const root = temporaryDirectory()
+    mkdirSync(`${root}/.agent_state`)
+    const server = createServer((socket) => socket.destroy())
+    await new Promise<void>((listening) => server.listen(`${root}/.agent_state/socket`, listening))
+    onTestFinished(() => void server.close())
+    const error = await refusal('STORE_OWNED', () => shareStore({ root, ownerWaitMs: 50 }))
+    expect(error).toMatchObject({ pid: null, cause: { code: 'DISCONNECTED' } })
+  })
+
+  test('calls wait for an owner that is closing as long as they were told to, and go on when it has closed', async () => {
+    const { root, backend, owner } = await owned()
+    const ownerWaitMs = 300
+    const store = await shareStore({ root, workers: 1, ownerWaitMs })
+    onTestFinished(() => store.close({ flush: false }).catch(() => {}))
+    const session = await store.init('n')
+    const closing = deferred()
+    backend.close = () => closing.promise.then(() => true)
+    const closed = owner.close()
+    for (let round = 0; round < 2; round++) {
+      const begin = performance.now()
+      const calls = [() => session.read('k'), () => session.write('k', ''), () => store.metrics()]
+      await Promise.all(calls.map((call) => refusal('STORE_OWNED', call)))
+      expect(performance.now() - begin).toBeGreaterThanOrEqual(ownerWaitMs)
+    }
+    const given = store.init('n')
+    closing.resolve()
+    await closed
+    expect((await given).namespace).toBe('n')
+  })
+
+  test('of those who wait for an owner that is closing, each is told in its time who it is', async () => {
+    const root = temporaryDirectory()
+    const owner = await openStore({ root, workers: 1 })
+    const settings = checkOpenOptions({ root })
+    if (settings.kind !== 'file') throw new Error('a root was given')
+    const connected = deferred()
+    const shared = new SharedRoot(
+      { ...settings, ownerWaitMs: 100 },
+      { connected: () => connected.resolve, lost: () => {} },
+    )
+    await connected.promise
+    const wait = (signal?: AbortSignal): Promise<StoreParts> =>
+      new Promise((go, fail) => shared.when({ order: 0, not: shared.parts, go, fail }, signal))
+    const controller = new AbortController()
+    const [first, aborted] = [wait(), failureOf(() => wait(controller.signal))]
+    await pause(50)
+    const second = refusal('STORE_OWNED', () => wait())
+    controller.abort(new Error('given up'))
+    const error = await refusal('STORE_OWNED', () => first)
+    expect(error).toMatchObject({ pid: process.pid, sameProcess: true, retryable: true })
+    expect(error.since).toBeTypeOf('number')
+    expect(await second).toMatchObject({ pid: process.pid })
+    expect(await aborted).toMatchObject({ message: 'given up' })
+    await (await shared.end())!.close({ flush: false })
+    await owner.close()
+  })
+
   test('closes while it looks for an owner', async () => {
     const root = temporaryDirectory()
     const owner = await openStore({ root, workers: 1, socket: false })
@@ -117,7 +178,7 @@ describe('shareStore', () => {
     if (settings.kind !== 'file') throw new Error('a root was given')
     const connected = deferred()
     const shared = new SharedRoot(
-      { ...settings, ownerWaitMs: 0 },
+      { ...settings, ownerWaitMs: 30_000 },
       { connected: () => connected.resolve, lost: () => {} },
     )
     await connected.promise

@@ -52,7 +52,7 @@ export async function acquireRootLock(
     if (answer === 'replaced') continue
     if ('release' in answer) return answer
     const leftMs = deadline - performance.now()
-    if (leftMs <= 0) throw owned(request.path, answer)
+    if (leftMs <= 0) throw rootOwned(request.path, answer)
     // Keeps the process alive: somebody waits for this store to open.
     await pause(Math.min(pauseMs, leftMs))
   }
@@ -214,14 +214,15 @@ function readText(fs: FileSystem, path: string): string {
   }
 }
 
-function owned(path: string, { pid, host, since }: Owner): Error {
+/** The error for whoever would like to have the root, or reach who has it. */
+export function rootOwned(path: string, { pid, host, since }: Owner, cause?: unknown): Error {
   const sameProcess = pid === process.pid && host === hostname()
   const elsewhere = host === null || host === hostname() ? '' : ` on ${host}`
   const other = pid === null ? 'another process' : `process ${pid}${elsewhere}`
   const message =
     `The root is owned by ${sameProcess ? 'another store of this process' : other} (lock ${path}). ` +
     'Close that store first, give ownerWaitMs to wait for it, or use connectStore or shareStore, which go through its owner.'
-  return stateError('STORE_OWNED', message, { pid, since, sameProcess })
+  return stateError('STORE_OWNED', message, { pid, since, sameProcess, cause })
 }
 
 function unusable(path: string, why: string, cause?: unknown): Error {
