@@ -27,23 +27,23 @@ export class HostAnswers implements ReadAnswers, WatchAnswers {
   }
 
   failed(id: number, error: unknown): void {
-    if (this.#inFlight.answered(id)) this.#say(ANSWER.FAILED, id, encodeError(error))
+    if (this.#answered(id)) this.#say(ANSWER.FAILED, id, encodeError(error))
   }
 
   withdrawn(id: number): void {
-    if (this.#inFlight.answered(id)) this.#say(ANSWER.WITHDRAWN, id)
+    if (this.#answered(id)) this.#say(ANSWER.WITHDRAWN, id)
   }
 
   truth(id: number, truth: boolean): void {
-    if (this.#inFlight.answered(id)) this.#say(truth ? ANSWER.YES : ANSWER.NO, id)
+    if (this.#answered(id)) this.#say(truth ? ANSWER.YES : ANSWER.NO, id)
   }
 
   done(id: number): void {
-    if (this.#inFlight.answered(id)) this.#say(ANSWER.DONE, id)
+    if (this.#answered(id)) this.#say(ANSWER.DONE, id)
   }
 
   changed(id: number, operations: readonly RequestedOperation[], results: readonly OperationResult[]): void {
-    if (!this.#inFlight.answered(id) || this.#outbox.isClosed) return
+    if (!this.#answered(id)) return
     const { writer } = this.#outbox
     this.#outbox.schedule()
     const [first] = results
@@ -62,7 +62,7 @@ export class HostAnswers implements ReadAnswers, WatchAnswers {
   }
 
   found(id: number, found: FoundEntry | null): void {
-    if (!this.#inFlight.answered(id) || this.#outbox.isClosed) return
+    if (!this.#answered(id)) return
     if (found === null) {
       this.#say(ANSWER.MISSING, id)
       return
@@ -74,18 +74,18 @@ export class HostAnswers implements ReadAnswers, WatchAnswers {
   }
 
   head(id: number, head: KnownHead | null): void {
-    if (!this.#inFlight.answered(id) || this.#outbox.isClosed) return
+    if (!this.#answered(id)) return
     if (head === null) this.#say(ANSWER.MISSING, id)
     else this.#head(ANSWER.HEAD_FOUND, id, head, head.size)
   }
 
   metrics(id: number, metrics: StoreMetrics): void {
-    if (this.#inFlight.answered(id)) this.#say(ANSWER.PLAIN, id, metrics)
+    if (this.#answered(id)) this.#say(ANSWER.PLAIN, id, metrics)
   }
 
   /** Gives the bytes that the answer takes, about. */
   conflicts(id: number, conflicts: readonly ConflictEvent[]): number {
-    if (!this.#inFlight.answered(id) || this.#outbox.isClosed) return 0
+    if (!this.#answered(id)) return 0
     const bytes = conflicts.reduce((sum, { key }) => sum + CONFLICT_BYTES + 2 * key.length, 0)
     this.#say(ANSWER.PLAIN, id, conflicts)
     this.#outbox.load.answerBytes += bytes
@@ -94,7 +94,7 @@ export class HostAnswers implements ReadAnswers, WatchAnswers {
 
   /** Gives the bytes that the answer takes. */
   names(id: number, names: readonly string[]): number {
-    if (!this.#inFlight.answered(id) || this.#outbox.isClosed) return 0
+    if (!this.#answered(id)) return 0
     const texts: string[] = []
     let length = 0
     for (let start = 0; start < names.length; start += NAMES_PER_TEXT) {
@@ -125,6 +125,11 @@ export class HostAnswers implements ReadAnswers, WatchAnswers {
 
   closed(flushed: boolean): void {
     this.#say(ANSWER.CLOSED, flushed)
+  }
+
+  /** A call is being answered; false if the answer has nobody to go to. */
+  #answered(id: number): boolean {
+    return this.#inFlight.answered(id) && !this.#outbox.isClosed
   }
 
   /** Value by value: cloning an object of objects would cost more than all the rest of an answer. */

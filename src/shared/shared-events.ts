@@ -15,7 +15,6 @@ interface Subscription {
   /** A callback for events that would be missed. */
   readonly missesSilently: boolean
   readonly attach: (events: Events) => void
-  /** Takes it back from its signal as well. */
   readonly end: () => void
 }
 
@@ -26,7 +25,8 @@ export class SharedEvents implements Events {
   /** For what does not come from an owner: `closed`, and the warning that something may be missing. */
   readonly #own: EventBus
   readonly #bufferMax: number
-  readonly #subscriptions = new Set<Subscription>()
+  /** With the way to forget it. */
+  readonly #subscriptions = new Map<Subscription, () => void>()
   /** Of nobody, while there is no owner. */
   #ofNobody: EventBus | null
   #current: Events
@@ -44,11 +44,11 @@ export class SharedEvents implements Events {
     this.#current = events
     this.#ofNobody?.end()
     this.#ofNobody = null
-    for (const { attach } of [...this.#subscriptions]) attach(events)
+    for (const { attach } of [...this.#subscriptions.keys()]) attach(events)
     const isNext = this.#hadOwner
     this.#hadOwner = true
     return () => {
-      if (!isNext || ![...this.#subscriptions].some(({ missesSilently }) => missesSilently)) return
+      if (!isNext || ![...this.#subscriptions.keys()].some(({ missesSilently }) => missesSilently)) return
       this.#own.warn('EVENTS_LAGGED', 'events may be missing: the root has another owner')
     }
   }
@@ -59,8 +59,7 @@ export class SharedEvents implements Events {
   }
 
   closed(flushed: boolean): void {
-    for (const { end } of [...this.#subscriptions]) end()
-    this.#subscriptions.clear()
+    for (const forget of [...this.#subscriptions.values()]) forget()
     this.#own.publish('closed', { flushed })
     this.#own.end()
   }
@@ -91,20 +90,15 @@ export class SharedEvents implements Events {
     return iterator
   }
 
-  /** Gives the way to end it. */
-  #keep(filter: Filter | undefined, { end, ...how }: Subscription): () => void {
-    const forget = (): void => {
-      if (this.#subscriptions.delete(subscription)) subscription.end()
-    }
-    const subscription: Subscription = {
-      ...how,
-      end: () => {
-        detach()
-        end()
-      },
-    }
-    this.#subscriptions.add(subscription)
+  /** Gives the way to forget it, which ends it and takes it back from its signal. */
+  #keep(filter: Filter | undefined, subscription: Subscription): () => void {
     let detach = (): void => {}
+    const forget = (): void => {
+      if (!this.#subscriptions.delete(subscription)) return
+      detach()
+      subscription.end()
+    }
+    this.#subscriptions.set(subscription, forget)
     if (filter?.signal !== undefined) detach = onAbort(filter.signal, forget)
     return forget
   }
