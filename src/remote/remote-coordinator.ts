@@ -21,6 +21,7 @@ import type { SeenKeys } from '../coordinator/seen-keys.js'
 import { AgentStateError } from '../errors.js'
 import { NAMESPACE_BYTES_MAX, type Limits } from '../limits.js'
 import type { StoreMetrics } from '../metrics.js'
+import { oneAtATime } from '../one-at-a-time.js'
 import type { CloseSettings } from '../store-handle.js'
 import type { FoundEntry, HostState, KnownHead, StoreHost, UpdateStep } from '../store-host.js'
 import { checkAttempt } from '../update-attempts.js'
@@ -37,11 +38,12 @@ import { CALL } from './wire.js'
 export class RemoteCoordinator implements StoreHost {
   readonly limits: Limits
   readonly slab = new ByteSlab()
+  /** Whoever asks how the store is must not wait behind what hangs in it: this takes no credit, one at a time. */
+  readonly metrics = oneAtATime(() => this.#askMetrics())
   readonly #connection: ClientConnection
   readonly #terms = new ClientTerms()
   readonly #namespaces = new ClientNamespaces()
   readonly #turns: ClientTurns
-  #metrics: Promise<StoreMetrics> | null = null
 
   constructor(connection: ClientConnection) {
     this.limits = connection.greeting.limits
@@ -120,16 +122,6 @@ export class RemoteCoordinator implements StoreHost {
 
   conflicts(signal: AbortSignal | undefined): Promise<readonly ConflictEvent[]> {
     return this.#ask(signal, CALL.CONFLICTS)
-  }
-
-  /** Whoever asks how the store is must not wait behind what hangs in it: this takes no credit, one at a time. */
-  metrics(): Promise<StoreMetrics> {
-    const write = (id: number): void => this.#connection.post(CALL.METRICS, id)
-    const asked = { operations: 0, bytes: 0, kind: 'other' as const, write }
-    this.#metrics ??= this.#connection.ask<StoreMetrics>(asked, undefined).finally(() => {
-      this.#metrics = null
-    })
-    return this.#metrics
   }
 
   flush(signal: AbortSignal | undefined): Promise<void> {
@@ -269,6 +261,11 @@ export class RemoteCoordinator implements StoreHost {
       }
       found = await this.read(namespace, key, signal)
     }
+  }
+
+  #askMetrics(): Promise<StoreMetrics> {
+    const write = (id: number): void => this.#connection.post(CALL.METRICS, id)
+    return this.#connection.ask({ operations: 0, bytes: 0, kind: 'other', write }, undefined)
   }
 
   #pushOperation(operation: RequestedOperation): void {

@@ -23,7 +23,7 @@ import type { SeenKeys } from '../coordinator/seen-keys.js'
 import { AgentStateError } from '../errors.js'
 import { checkKey } from '../key.js'
 import type { Limits } from '../limits.js'
-import type { StoreMetrics } from '../metrics.js'
+import { oneAtATime } from '../one-at-a-time.js'
 import { checkOperations } from '../operations.js'
 import type { StoreParts } from '../store-handle.js'
 import type { FoundEntry, HostState, KnownHead, StoreHost, UpdateStep } from '../store-host.js'
@@ -35,12 +35,12 @@ const ATTEMPTS_MAX = 5
 
 export class SharedHost implements StoreHost {
   readonly slab = new ByteSlab()
+  /** Of the owner at the moment. */
+  readonly metrics = oneAtATime(() => this.#call(undefined, (parts) => parts.metrics()))
   readonly #root: SharedRoot
   /** As the last owner has them. */
   #limits: Limits
   #order = 0
-  /** Whoever asks again while nobody has answered waits for the same answer. */
-  #metrics: Promise<StoreMetrics> | null = null
 
   constructor(root: SharedRoot, limits: Limits) {
     this.#root = root
@@ -139,14 +139,6 @@ export class SharedHost implements StoreHost {
     const ask = ({ host }: StoreParts): Promise<WriteResult | DeleteResult | null> =>
       host.update(namespace, key, signal, guarded)
     return this.#callOf(key, signal, ask, (error) => thrown.has(error))
-  }
-
-  /** Of the owner at the moment. */
-  metrics(): Promise<StoreMetrics> {
-    this.#metrics ??= this.#call(undefined, (parts) => parts.metrics()).finally(() => {
-      this.#metrics = null
-    })
-    return this.#metrics
   }
 
   watch(namespace: string, options: WatchOptions): AsyncIterable<WatchItem> {
