@@ -246,7 +246,10 @@ export type Next<T> = T | undefined | Promise<T | undefined>
 export interface WatchOptions extends Wait {
   /** Plain string prefix of the key. Default: all. */
   readonly prefix?: string | undefined
-  /** Start with the changes after this revision, as far as they are still in memory (`REVISION_COMPACTED`). */
+  /**
+   * Start with the changes after this revision, as far as they are still in memory (`REVISION_COMPACTED`). That of `ready` or of
+   * the last change of an earlier watch leaves nothing out.
+   */
   readonly afterRevision?: number | undefined
   /** Start with what is there (`initial` items, then one `ready`), without a gap to the changes. Default false. */
   readonly initial?: boolean | undefined

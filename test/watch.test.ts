@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { WatchItem, WatchOptions } from '../src/api.js'
 import { collect, failureOf, iteratorOf, nextTurn, refusal, take } from '../src/contract/observe.js'
 import { stateError } from '../src/errors.js'
-import { coordinate, deleteOf, until, writeOf, type Coordinated } from './coordinator/coordinated.js'
+import { coordinate, deleteOf, settle, until, writeOf, type Coordinated } from './coordinator/coordinated.js'
 
 function shown(item: WatchItem): string {
   return item.type === 'ready' ? `ready` : `${item.type} ${item.kind} ${item.key}`
@@ -20,12 +20,35 @@ async function next(items: AsyncIterator<WatchItem>, count: number): Promise<str
   return (await take(items, count)).map(shown)
 }
 
+async function upTo(items: AsyncIterator<WatchItem>, last: string): Promise<string[]> {
+  const found: string[] = []
+  while (found.at(-1) !== last) found.push(...(await next(items, 1)))
+  return found
+}
+
 /** Nothing of the namespace is in memory, and questions wait for the test. */
 async function reopened(made: Coordinated): Promise<Coordinated> {
   await made.coordinator.close({ flush: true })
   const again = await coordinate({}, made.backend)
   made.backend.holdsQuestions = true
   return again
+}
+
+/** A write that is being committed has its revision already. The heads of `known`, but no values, are in memory. */
+async function whileCommitting(key: string, ...known: readonly string[]) {
+  const made = await given()
+  for (const each of known) await made.write('n', each)
+  const again = await reopened(made)
+  const { backend, coordinator } = again
+  backend.holdsQuestions = false
+  await coordinator.prepareHeads('n', known, undefined)
+  backend.holds = true
+  const writing = again.write('n', key)
+  const commit = await backend.nextCommit()
+  // As the file backend does, which gives it before the sync.
+  const revision = backend.allocateRevision()
+  backend.holdsQuestions = true
+  return { ...again, commit, revision, writing }
 }
 
 describe('a watch', () => {
@@ -153,6 +176,38 @@ describe('a watch', () => {
     expect(await failureOf(() => aborted.next())).toMatchObject({ message: 'before' })
     expect((await aborted.next()).done).toBe(true)
     await made.backend.headQuestions[0]!.proceed()
+  })
+
+  test('`ready`: going on from its revision misses no commit that was under way when a file was found to be gone', async () => {
+    const { backend, write, coordinator, commit, revision } = await whileCommitting('new', 'k', 'gone')
+    const finding = coordinator.read('n', 'gone', undefined)
+    await until(() => backend.readQuestions.length === 1)
+    backend.readQuestions[0]!.answer.resolve([{ head: null, value: null }])
+    await settle()
+    const [ready] = await take(iteratorOf(coordinator.watch('n', { initial: true, prefix: 'none' })), 1)
+    commit.answerAll({ status: 'committed', revision })
+    expect(await finding).toBeNull()
+    backend.holds = false
+    await write('n', 'last')
+    const items = iteratorOf(coordinator.watch('n', { afterRevision: ready!.revision }))
+    expect(await upTo(items, 'change write last')).toEqual(['change write new', 'change write last'])
+  })
+
+  test('a change of a file that was found to be changed while it was committed is not left out', async () => {
+    const { backend, write, coordinator, commit, revision } = await whileCommitting('k', 'k')
+    const finding = coordinator.read('n', 'k', undefined)
+    await until(() => backend.readQuestions.length === 1)
+    const head = { ...(await coordinator.head('n', 'k', undefined))!, external: true, fingerprint: 'by hand' }
+    backend.readQuestions[0]!.answer.resolve([{ head, value: Buffer.from('by hand') }])
+    await settle()
+    const items = iteratorOf(coordinator.watch('n', { initial: true }))
+    expect(await next(items, 2)).toEqual(['initial write k', 'ready'])
+    commit.answerAll({ status: 'committed', revision })
+    await settle()
+    backend.holds = false
+    await write('n', 'last')
+    expect(await upTo(items, 'change write last')).toEqual(['change write k', 'change write last'])
+    expect(await finding).toMatchObject({ head: { revision } })
   })
 
   test('I9: one that nobody reads fails at its bound, and says after which revision nothing was lost', async () => {

@@ -129,7 +129,10 @@ export interface Backend {
   /** The log of past conflicts, a text each, as it was last saved; where it is kept. */
   loadConflicts?(): Promise<readonly string[]>
   saveConflicts?(lines: readonly string[]): Promise<void>
-  /** A revision for a change that was found, not made: greater than all before, never reused. */
+  /**
+   * A revision for a change that was found, not made: greater than all before, never reused. No commit of the namespace is
+   * under way meanwhile.
+   */
   allocateRevision(): number
   /** All namespaces, in any order. */
   namespaces(): Promise<readonly string[]>

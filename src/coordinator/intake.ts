@@ -127,7 +127,7 @@ export class Intake {
       taken.push(next)
     }
     if (taken.length > 0) {
-      mailbox.committing = true
+      mailbox.namespace.beginCommit()
       this.#counts.queueWaitMs.record(performance.now() - mailbox.readySinceMs)
     }
     return taken
@@ -136,7 +136,7 @@ export class Intake {
   /** The requests that were taken are answered, or to be taken anew; the mailbox gets its next turn. */
   giveBack(mailbox: Mailbox, again: readonly Request[]): void {
     mailbox.putBack(again)
-    mailbox.committing = false
+    mailbox.namespace.endCommit()
     this.#refuse(mailbox)
     this.#wake(mailbox)
     this.#onChange()
@@ -154,7 +154,7 @@ export class Intake {
   }
 
   #wake(mailbox: Mailbox): void {
-    if (mailbox.committing || mailbox.loading || mailbox.insideCount === 0) return
+    if (mailbox.namespace.isCommitting || mailbox.loading || mailbox.insideCount === 0) return
     if (!this.#ready.has(mailbox)) {
       mailbox.readySinceMs = performance.now()
       this.#ready.add(mailbox)
@@ -217,7 +217,7 @@ export class Intake {
 
   /** Once the store has failed: nobody waits any more. What is being committed or looked up is refused when it comes back. */
   #refuse(mailbox: Mailbox): void {
-    if (this.#failure === null || mailbox.committing || mailbox.loading) return
+    if (this.#failure === null || mailbox.namespace.isCommitting || mailbox.loading) return
     do {
       for (let request = mailbox.take(); request !== undefined; request = mailbox.take()) {
         if (!request.withdrawn) request.reject(storeFailed(this.#failure))

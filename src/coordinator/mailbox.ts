@@ -44,8 +44,6 @@ export class Admission {
 
 export class Mailbox {
   readonly namespace: NamespaceState
-  /** A plan of this namespace is being committed. */
-  committing = false
   /** Heads that the queued requests need are being looked up. */
   loading = false
   /** Since when there is something to take, in milliseconds of a monotonic clock. */
@@ -95,7 +93,8 @@ export class Mailbox {
   }
 
   get isIdle(): boolean {
-    return !this.committing && !this.loading && this.#inside.length === 0 && this.#outside.length === 0
+    if (this.namespace.isCommitting || this.loading) return false
+    return this.#inside.length === 0 && this.#outside.length === 0
   }
 
   add(request: Request): void {

@@ -6,6 +6,7 @@
 import type { Writer } from '../api.js'
 import type { Head, HeadAnswer, UnreadableHead } from '../backend/backend.js'
 import type { AgentStateError } from '../errors.js'
+import { appended } from './appended.js'
 import { Cacheable } from './bounded-cache.js'
 import type { KeyView } from './conflict.js'
 import type { HistoryPlace } from './history.js'
@@ -113,11 +114,37 @@ export class NamespaceState extends Cacheable {
   readonly inHistory: HistoryPlace
   /** Watchers, update turns and reads under way: the state stays in memory meanwhile. */
   users = 0
+  #isCommitting = false
+  #afterCommit: (() => void)[] | null = null
 
   constructor(name: string) {
     super()
     this.name = name
     this.inHistory = { namespace: name, compactedRevision: 0 }
+  }
+
+  /** A plan is being committed: the revision that it will have may be given already. */
+  get isCommitting(): boolean {
+    return this.#isCommitting
+  }
+
+  beginCommit(): void {
+    this.#isCommitting = true
+  }
+
+  /** Its outcome is in the state, or it had none. */
+  endCommit(): void {
+    this.#isCommitting = false
+    if (this.#afterCommit === null) return
+    for (const resolve of this.#afterCommit) resolve()
+    this.#afterCommit = null
+  }
+
+  /** Resolves when the commit that is under way has ended; the next one may have begun then. */
+  commitEnded(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#afterCommit = appended(this.#afterCommit, resolve)
+    })
   }
 
   /** The state of a key, made if need be. A key that is not among the names is known to be missing. */

@@ -179,7 +179,7 @@ export class Namespaces {
     return key.length * 3 <= this.#keyBytesMax || utf8Length(key) <= this.#keyBytesMax
   }
 
-  /** A change that was found in the tree may have got a later revision than one that is acknowledged after it. */
+  /** In the whole store the changes of different namespaces need not come in the order of their revisions. */
   #changed(state: NamespaceState, revision: number): void {
     if (revision > state.lastRevision) state.lastRevision = revision
     if (revision > this.#revision) this.#revision = revision

@@ -4,7 +4,8 @@
  *
  * - Keys that are asked for in the same turn of the event loop travel to the backend together.
  * - An answer of the backend counts only if the key's head is still the one it started from; otherwise it is read again.
- * - A file that was changed behind the store's back is noticed here, gets a revision of its own, and is reported.
+ * - A file that was changed behind the store's back is noticed here, gets a revision of its own, and is reported. It takes
+ *   its place in the order of the namespace between two commits (I3): one that is under way has its revision already.
  */
 import type { Backend, Head, HeadAnswer, ReadAnswer, UnreadableHead } from '../backend/backend.js'
 import type { AgentStateError } from '../errors.js'
@@ -81,6 +82,7 @@ export class Reader {
         keyState.pins++
         try {
           answer = await this.#ask(state, key)
+          while (state.isCommitting && isFoundChange(keyState, answer.head)) await state.commitEnded()
         } finally {
           keyState.pins--
           this.#namespaces.account(keyState)
@@ -149,6 +151,9 @@ export class Reader {
       state.name,
       keys.map(({ key }) => key),
     )
+    const isFound = (key: KeyState, index: number): boolean =>
+      key.head === undefined && isFoundChange(key, answers[index] ?? null)
+    while (state.isCommitting && keys.some(isFound)) await state.commitEnded()
     keys.forEach((key, index) => {
       const answer = answers[index] ?? null
       if (key.head !== undefined) return
@@ -289,6 +294,13 @@ function inMemory({ names, keys }: NamespaceState, key: string): Found | null | 
   if (state?.value === undefined || state.head == null) return undefined
   state.isValueUsed = true
   return { head: state.head, value: state.value }
+}
+
+/** What was found at the place of the key is not what is known of it: it gets a revision of its own. */
+function isFoundChange({ head: before }: KeyState, answer: HeadAnswer): boolean {
+  if (answer === null) return true
+  if (before == null || 'unreadable' in answer) return false
+  return fingerprintOf(before) !== fingerprintOf('corrupt' in answer ? answer.head : answer)
 }
 
 /** What tells one state of an entry from another: a found one's own revision is the store's, not that of its place. */

@@ -299,6 +299,68 @@ describe("changes behind the store's back", () => {
     expect(made.coordinator.read('n', 'k', undefined)).toBeNull()
   })
 
+  /** The write of a key that is being committed, with the revision that it has already. */
+  async function committing(made: Coordinated, key: string) {
+    const { backend } = made
+    backend.holds = true
+    const writing = made.write('n', key, 'own')
+    const commit = await backend.nextCommit()
+    const revision = backend.allocateRevision()
+    return async (): Promise<number> => {
+      commit.answerAll({ status: 'committed', revision })
+      await writing
+      return revision
+    }
+  }
+
+  test('I3: what is found while a commit of the namespace is under way comes after it', async () => {
+    for (const found of [null, external('a')]) {
+      const made = await given({ k: 'v' }, small)
+      await find(made, (await stored(made, 'k')).head)
+      await forget(made)
+      const commit = await committing(made, 'new')
+      const finding = find(made, found)
+      await settle()
+      expect(made.events.external).toEqual([])
+      const revision = await commit()
+      const head = await finding
+      if (found === null) expect(head).toBeNull()
+      else expect(head!.revision).toBeGreaterThan(revision)
+      expect(made.events.external.length).toBe(1)
+    }
+  })
+
+  test('I3: so does a file that turns out to be gone when its head is looked up, and the next commit comes after it', async () => {
+    const made = await given({ k: 'v' })
+    const { backend, coordinator } = made
+    const commit = await committing(made, 'new')
+    const [head, writing] = [coordinator.head('n', 'k', undefined), made.write('n', 'k', 'after')]
+    await until(() => backend.headQuestions.length === 1)
+    backend.headQuestions[0]!.answer.resolve([null])
+    await settle()
+    expect(made.events.external).toEqual([])
+    const revision = await commit()
+    expect(await head).toBeNull()
+    await until(() => backend.arrivedCount === 1)
+    const next = await backend.nextCommit()
+    await next.proceed()
+    expect((await writing).revision).toBeGreaterThan(revision)
+    expect(made.events.external.length).toBe(1)
+  })
+
+  test('I3: what is found of a key that is being written is not there any more when the commit ends', async () => {
+    const made = await given({ k: 'v' })
+    made.backend.holdsQuestions = false
+    await made.coordinator.head('n', 'k', undefined)
+    const commit = await committing(made, 'k')
+    made.backend.holdsQuestions = true
+    const finding = find(made, external('a'))
+    await settle()
+    const revision = await commit()
+    expect(await finding).toMatchObject({ revision, external: false })
+    expect(made.events.external).toEqual([])
+  })
+
   test('metadata that can not be read is warned of; the value is read all the same', async () => {
     const made = await given({ k: 'v' })
     const { head } = await stored(made, 'k')

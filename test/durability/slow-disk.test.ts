@@ -5,10 +5,10 @@
  */
 import { expect, test } from 'vitest'
 import { systemError } from '../../src/backend/file/file-system.js'
-import { failureOf, refusal } from '../../src/contract/observe.js'
+import { failureOf, iteratorOf, refusal, take } from '../../src/contract/observe.js'
 import type { Limits } from '../../src/limits.js'
 import { DiskState } from './support/disk/disk-state.js'
-import { Machine } from './support/disk/machine.js'
+import { Machine, ROOT } from './support/disk/machine.js'
 import { Random } from './support/random.js'
 import { tortureSettings } from './support/settings.js'
 
@@ -143,6 +143,34 @@ test('a read that hangs can be given up, and holds up no write of another key (I
     hanging.release()
     expect(await patient).toBe('value')
     await store.close()
+  }))
+
+test('a file that is found to be gone while a sync hangs comes after that commit, and no watch misses either (I2, I3)', () =>
+  onMachine(async (machine) => {
+    const first = await machine.open()
+    const before = await first.store.init('agent')
+    for (const key of ['a', 'gone']) await before.write(key, 'value')
+    await first.store.close()
+    const opened = await machine.open()
+    const session = await opened.store.resume('agent')
+    expect(await session.stat('gone')).toMatchObject({ external: false })
+    machine.disk.unlink(`${ROOT}/agent/gone`)
+    const hanging = held()
+    machine.holdSyncs(hanging.promise)
+    const writing = session.write('a', 'on its way')
+    await wait(1)
+    const reading = session.read('gone')
+    await wait(HOURS_MS)
+    expect(await session.read('a'), 'what was not changed by hand is read meanwhile').toBe('value')
+    const [ready] = await take(iteratorOf(session.watch({ initial: true, prefix: 'none' })), 1)
+    hanging.release()
+    const { revision } = await writing
+    expect(await reading).toBeNull()
+    expect(opened.complaints).toEqual([expect.stringMatching(/^external.*gone/)])
+    await session.write('last', '')
+    const changes = iteratorOf(session.watch({ afterRevision: ready!.revision }))
+    expect(await take(changes, 2)).toMatchObject([{ key: 'a', revision }, { key: 'last' }])
+    await opened.store.close()
   }))
 
 test('closing waits for a disk that hangs, can be given up, and lets nobody else in before it has ended (I1, I10, I11)', () =>
