@@ -180,8 +180,10 @@ class Watch implements WatchIterable {
 
   async *#initial(): AsyncGenerator<WatchItem> {
     const { prefix, signal } = this.#options
-    const names = await this.#coordinator.names(this.#namespace, signal)
+    await this.#coordinator.exists(this.#namespace, signal)
+    // Before the names: what is committed between the two is given as a change, and has a later revision.
     const last = this.#coordinator.lastRevision(this.#namespace)
+    const names = await this.#coordinator.names(this.#namespace, signal)
     const keys = names.filter((key) => prefix === undefined || key.startsWith(prefix))
     for (let i = 0; i < keys.length; i += HEADS_AHEAD) {
       const ahead = keys.slice(i, i + HEADS_AHEAD)

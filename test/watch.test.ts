@@ -178,6 +178,28 @@ describe('a watch', () => {
     await made.backend.headQuestions[0]!.proceed()
   })
 
+  test('`ready`: whatever has a revision up to it is in what is there, also if it is committed meanwhile', async () => {
+    for (let turns = 0; turns < 10; turns++) {
+      const { backend, watch, write } = await given()
+      backend.holds = true
+      const writing = write('n', 'a')
+      const commit = await backend.nextCommit()
+      const items = iteratorOf(watch({ initial: true }))
+      const first = items.next()
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve()
+      commit.answerAll({ status: 'committed', revision: 10 })
+      const { revision } = await writing
+      const found = [(await first).value as WatchItem, ...(await take(items, 1))]
+      const ready = found.find(({ type }) => type === 'ready')!
+      if (found[0] === ready) {
+        expect(ready.revision).toBeLessThan(revision!)
+        expect(shown(found[1]!)).toBe('change write a')
+      } else {
+        expect(found.map(shown)).toEqual(['initial write a', 'ready'])
+      }
+    }
+  })
+
   test('`ready`: going on from its revision misses no commit that was under way when a file was found to be gone', async () => {
     const { backend, write, coordinator, commit, revision } = await whileCommitting('new', 'k', 'gone')
     const finding = coordinator.read('n', 'gone', undefined)
