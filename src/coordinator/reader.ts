@@ -151,9 +151,9 @@ export class Reader {
       state.name,
       keys.map(({ key }) => key),
     )
-    const isFound = (key: KeyState, index: number): boolean =>
-      key.head === undefined && isFoundChange(key, answers[index] ?? null)
-    while (state.isCommitting && keys.some(isFound)) await state.commitEnded()
+    while (state.isCommitting && keys.some((key, index) => isFoundChange(key, answers[index] ?? null))) {
+      await state.commitEnded()
+    }
     keys.forEach((key, index) => {
       const answer = answers[index] ?? null
       if (key.head !== undefined) return
