@@ -24,9 +24,10 @@ export class KeyState extends Cacheable implements KeyView, ValueHolder {
   corruptMetadata: string | null = null
   /** Of a missing key: the revision of its deletion and who made it, as far as known. */
   deletedBy: Writer | null = null
-  value: Uint8Array | undefined = undefined
   isValueUsed = false
   valuePiece: ValuePiece | null = null
+  valueStart = 0
+  valueSize = 0
   valueIndex = 0
   /** Why the head could not be looked up; whoever needs it is told, and the next one asks again. */
   loadError: AgentStateError | null = null

@@ -12,6 +12,7 @@ import type { AgentStateError } from '../errors.js'
 import type { Namespaces } from './namespaces.js'
 import type { KeyState, NamespaceState } from './namespace-state.js'
 import type { Publisher } from './publisher.js'
+import { valueOf } from './value-cache.js'
 
 /** Head and value of one moment. */
 export interface Found {
@@ -182,7 +183,7 @@ export class Reader {
     if (error !== undefined) throw error
     if (head === null || value === null) return null
     // Others may have asked for it in the same turn.
-    if (key.value === undefined) this.#namespaces.setValue(key, value)
+    if (key.valuePiece === null) this.#namespaces.setValue(key, value)
     return { head, value }
   }
 
@@ -291,9 +292,11 @@ export class Reader {
 function inMemory({ names, keys }: NamespaceState, key: string): Found | null | undefined {
   if (!names.has(key)) return null
   const state = keys.get(key)
-  if (state?.value === undefined || state.head == null) return undefined
+  if (state === undefined || state.head == null) return undefined
+  const value = valueOf(state)
+  if (value === undefined) return undefined
   state.isValueUsed = true
-  return { head: state.head, value: state.value }
+  return { head: state.head, value }
 }
 
 /** What was found at the place of the key is not what is known of it: it gets a revision of its own. */

@@ -7,27 +7,40 @@
 import { ByteSlab, SHARING_BYTES_MAX } from '../byte-slab.js'
 import { BoundedCache, Cacheable } from './bounded-cache.js'
 
-/** Whose value it is. All but `isValueUsed` is changed by the cache only. */
+/**
+ * Whose value it is, and where its bytes lie: of many values, an array for each would take more than the bytes do. All but
+ * `isValueUsed` is changed by the cache only.
+ */
 export interface ValueHolder {
-  value: Uint8Array | undefined
   /** Set by whoever uses the value. */
   isValueUsed: boolean
-  /** Where the cache finds it. */
+  /** Null: the value is not in memory. */
   valuePiece: ValuePiece | null
+  /** The first byte in the piece's buffer. */
+  valueStart: number
+  valueSize: number
+  /** Among the piece's holders. */
   valueIndex: number
+}
+
+/** Undefined: it is not in memory. Shared: not to be changed. */
+export function valueOf({ valuePiece, valueStart, valueSize }: ValueHolder): Uint8Array | undefined {
+  return valuePiece === null ? undefined : new Uint8Array(valuePiece.buffer, valueStart, valueSize)
 }
 
 /** Values that lie in one piece of memory. */
 export class ValuePiece extends Cacheable {
-  /** Null: there is one value, which has memory of its own. */
-  readonly buffer: ArrayBufferLike | null
+  readonly buffer: ArrayBufferLike
+  /** False: there is one value, which has memory of its own. */
+  readonly isShared: boolean
   /** Null: the value is dead. */
   readonly holders: (ValueHolder | null)[] = []
   liveCount = 0
 
-  constructor(buffer: ArrayBufferLike | null) {
+  constructor(buffer: ArrayBufferLike, isShared: boolean) {
     super()
     this.buffer = buffer
+    this.isShared = isShared
   }
 }
 
@@ -35,11 +48,10 @@ const DEAD_BYTES_MAX = 4 * 1024 * 1024
 /** Tiny values of one piece of memory are counted as if it were several: all of a piece is copied at once. */
 const HOLDERS_MAX = 256
 const KEPT_PER_LIVE = 1.5
-/** What the engine takes, roughly: for a piece, for a value that lies in one, and for one with memory of its own. */
+/** What the engine takes, roughly: for a piece, and for a value with memory of its own. */
 const PIECE_BYTES = 400
-const SHARING_VALUE_BYTES = 96
 const OWN_VALUE_BYTES = 500
-/** What remains of a dead value until its piece goes. */
+/** What a piece knows of a value, also when it is dead. */
 const HOLDER_BYTES = 16
 
 export class ValueCache {
@@ -63,17 +75,16 @@ export class ValueCache {
 
   /** In the place of the value that the holder has. */
   set(holder: ValueHolder, value: Uint8Array): void {
-    const { value: before, valuePiece, valueIndex } = holder
+    const { valuePiece, valueIndex, valueSize } = holder
     this.#add(holder, value)
-    if (valuePiece !== null) this.#markDead(valuePiece, valueIndex, before!)
+    if (valuePiece !== null) this.#markDead(valuePiece, valueIndex, valueSize)
   }
 
   drop(holder: ValueHolder): void {
-    const { value, valuePiece, valueIndex } = holder
+    const { valuePiece, valueIndex, valueSize } = holder
     if (valuePiece === null) return
-    holder.value = undefined
     holder.valuePiece = null
-    this.#markDead(valuePiece, valueIndex, value!)
+    this.#markDead(valuePiece, valueIndex, valueSize)
   }
 
   /** Lets go of what is too much. */
@@ -85,25 +96,31 @@ export class ValueCache {
     const isSmall = value.byteLength <= SHARING_BYTES_MAX
     const kept = isSmall && !isShared(value) ? this.#slab.copy(value) : value
     const piece = this.#pieceFor(kept)
-    holder.value = kept
+    const size = kept.byteLength
     holder.isValueUsed = false
     holder.valuePiece = piece
+    holder.valueStart = kept.byteOffset
+    holder.valueSize = size
     holder.valueIndex = piece.holders.push(holder) - 1
     piece.liveCount++
-    this.#liveBytes += liveBytes(kept)
-    this.#pieces.set(piece, piece.bytes + HOLDER_BYTES + bytesBeside(piece, kept))
+    this.#liveBytes += HOLDER_BYTES + size
+    this.#pieces.set(piece, piece.bytes + HOLDER_BYTES)
   }
 
   #pieceFor(value: Uint8Array): ValuePiece {
-    if (!isShared(value)) return new ValuePiece(null)
     const { buffer } = value
+    if (!isShared(value)) {
+      const own = new ValuePiece(buffer, false)
+      this.#pieces.set(own, buffer.byteLength + OWN_VALUE_BYTES)
+      return own
+    }
     if (this.#last?.buffer !== buffer) this.#last = this.#byBuffer.get(buffer) ?? this.#begin(buffer)
     if (this.#last.holders.length === HOLDERS_MAX) this.#last = this.#begin(buffer)
     return this.#last
   }
 
   #begin(buffer: ArrayBufferLike): ValuePiece {
-    const piece = new ValuePiece(buffer)
+    const piece = new ValuePiece(buffer, true)
     this.#byBuffer.set(buffer, piece)
     this.#pieces.set(piece, buffer.byteLength + PIECE_BYTES)
     return piece
@@ -120,12 +137,11 @@ export class ValueCache {
     return true
   }
 
-  #markDead(piece: ValuePiece, index: number, value: Uint8Array): void {
+  #markDead(piece: ValuePiece, index: number, size: number): void {
     piece.holders[index] = null
     piece.liveCount--
-    this.#liveBytes -= liveBytes(value)
+    this.#liveBytes -= HOLDER_BYTES + size
     if (piece.liveCount === 0) this.#discard(piece)
-    else this.#pieces.set(piece, piece.bytes - bytesBeside(piece, value))
     if (this.#pieces.bytes > this.#liveBytes * KEPT_PER_LIVE + this.#deadBytesMax) this.#compact()
   }
 
@@ -146,34 +162,21 @@ export class ValueCache {
     this.#retire(piece)
     for (const holder of piece.holders) {
       if (holder === null) continue
-      const value = holder.value!
-      holder.value = undefined
+      const value = valueOf(holder)!
       holder.valuePiece = null
-      this.#liveBytes -= liveBytes(value)
-      if (isKept(holder)) this.#add(holder, isShared(value) ? this.#slab.copy(value) : value)
+      this.#liveBytes -= HOLDER_BYTES + value.length
+      if (isKept(holder)) this.#add(holder, piece.isShared ? this.#slab.copy(value) : value)
     }
   }
 
   /** Nothing is added to it any more. */
   #retire(piece: ValuePiece): void {
     if (this.#last === piece) this.#last = null
-    if (piece.buffer !== null && this.#byBuffer.get(piece.buffer) === piece)
-      this.#byBuffer.delete(piece.buffer)
+    if (this.#byBuffer.get(piece.buffer) === piece) this.#byBuffer.delete(piece.buffer)
   }
 }
 
 /** It lies in memory with others. */
 function isShared(value: Uint8Array): boolean {
   return value.byteLength !== value.buffer.byteLength
-}
-
-/** What a living value cannot do without. */
-function liveBytes(value: Uint8Array): number {
-  return HOLDER_BYTES + SHARING_VALUE_BYTES + value.length
-}
-
-/** What it takes besides the memory of its piece. */
-function bytesBeside({ buffer }: ValuePiece, value: Uint8Array): number {
-  if (buffer !== null) return SHARING_VALUE_BYTES
-  return value.length + OWN_VALUE_BYTES
 }

@@ -3,6 +3,7 @@ import type { CommitOutcome } from '../../src/backend/backend.js'
 import { deferred, failureOf, refusal } from '../../src/contract/observe.js'
 import { stateError } from '../../src/errors.js'
 import {
+  bytesOf,
   coordinate,
   deleteOf,
   QuestionedBackend,
@@ -250,7 +251,7 @@ describe('outcomes', () => {
     expect(followed.state).toBe('pending')
     await commit.proceed()
     await writing
-    expect(await coordinator.read('n', 'k', undefined)).toMatchObject({ value: Buffer.from('new') })
+    expect(await coordinator.read('n', 'k', undefined)).toMatchObject({ value: bytesOf('new') })
     expect(events.change).toMatchObject([{ key: 'k', kind: 'write' }])
   })
 
@@ -274,7 +275,7 @@ describe('outcomes', () => {
     const again = await backend.nextCommit()
     await again.proceed()
     expect(await second).toMatchObject([{ key: 'k' }])
-    expect(await coordinator.read('n', 'k', undefined)).toMatchObject({ value: Buffer.from('second') })
+    expect(await coordinator.read('n', 'k', undefined)).toMatchObject({ value: bytesOf('second') })
   })
 
   test('rejected with deletesOnly: deletions are tried without the writes, and depend on none of them', async () => {
@@ -395,7 +396,7 @@ describe('outcomes', () => {
       change('n', [writeOf('a', 'v')], undefined, { durability: 'tree' }),
     )
     expect(error.outcome).toBe('committed')
-    expect(await coordinator.read('n', 'a', undefined)).toMatchObject({ value: Buffer.from('v') })
+    expect(await coordinator.read('n', 'a', undefined)).toMatchObject({ value: bytesOf('v') })
   })
 })
 

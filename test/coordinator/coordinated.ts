@@ -79,6 +79,11 @@ export interface Coordinated {
   create(namespace: string): Promise<RequestAnswer>
 }
 
+/** As the coordinator gives values. */
+export function bytesOf(text: string): Uint8Array {
+  return new TextEncoder().encode(text)
+}
+
 export function writeOf(key: string, value = ''): RequestedOperation {
   const bytes = Buffer.from(value)
   return { kind: 'write', key, value: bytes, size: bytes.length, ifRevision: undefined, seen: undefined }

@@ -6,7 +6,15 @@ import { stateError } from '../../src/errors.js'
 import { EventBus } from '../../src/event-bus.js'
 import { DEFAULT_LIMITS } from '../../src/limits.js'
 import type { UpdateStep } from '../../src/store-host.js'
-import { coordinate, QuestionedBackend, settle, type Coordinated, TERMS, writeOf } from './coordinated.js'
+import {
+  bytesOf,
+  coordinate,
+  QuestionedBackend,
+  settle,
+  type Coordinated,
+  TERMS,
+  writeOf,
+} from './coordinated.js'
 
 const FAILED = stateError('STORE_FAILED', 'the sync failed', {})
 
@@ -86,15 +94,15 @@ describe('updates', () => {
       'k',
       undefined,
       step(made, 'k', async (seen) => {
-        found.push(seen === null ? null : String(seen.value))
+        found.push(seen === null ? null : Buffer.from(seen.value).toString())
         if (found.length < 3) await made.write('n', 'k', `other ${found.length}`)
-        return `${String(seen?.value ?? '')} and mine`
+        return `${Buffer.from(seen?.value ?? []).toString()} and mine`
       }),
     )
     expect(found).toEqual([null, 'other 1', 'other 2'])
     expect(result).toMatchObject({ key: 'k' })
     expect(made.coordinator.read('n', 'k', undefined)).toMatchObject({
-      value: Buffer.from('other 2 and mine'),
+      value: bytesOf('other 2 and mine'),
     })
   })
 
@@ -154,7 +162,7 @@ describe('failing', () => {
     backend.host.failed(stateError('STORE_FAILED', 'again', {}))
     expect(events.failed).toEqual([{ error: FAILED }])
     expect(coordinator.state).toBe('failed')
-    expect(coordinator.read('n', 'k', undefined)).toMatchObject({ value: Buffer.from('v') })
+    expect(coordinator.read('n', 'k', undefined)).toMatchObject({ value: bytesOf('v') })
     await refusal('STORE_FAILED', () => write('n', 'k', 'w'))
     await coordinator.close({ flush: false })
     expect(coordinator.state).toBe('closed')

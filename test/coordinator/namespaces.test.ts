@@ -1,4 +1,6 @@
+import { bytesOf } from './coordinated.js'
 import type { KeyView } from '../../src/coordinator/conflict.js'
+import { valueOf } from '../../src/coordinator/value-cache.js'
 import { describe, expect, test } from 'vitest'
 import type { Backend, Head } from '../../src/backend/backend.js'
 import { FOUND_MAX, Namespaces } from '../../src/coordinator/namespaces.js'
@@ -127,14 +129,14 @@ describe('what is known of a key', () => {
     const made = given({}, { n: ['old'] })
     const state = await loaded(made, 'n')
     const { namespaces } = made
-    namespaces.setWritten(state.key('new'), headOf(51), Buffer.from('value'))
-    expect([state.names.sorted(), state.key('new').value, state.lastRevision]).toEqual([
+    namespaces.setWritten(state.key('new'), headOf(51), bytesOf('value'))
+    expect([state.names.sorted(), valueOf(state.key('new')), state.lastRevision]).toEqual([
       ['new', 'old'],
-      Buffer.from('value'),
+      bytesOf('value'),
       51,
     ])
     namespaces.setDeleted(state.key('new'), 52, ann)
-    expect([state.names.sorted(), state.key('new').value, state.lastRevision]).toEqual([
+    expect([state.names.sorted(), valueOf(state.key('new')), state.lastRevision]).toEqual([
       ['old'],
       undefined,
       52,
@@ -168,7 +170,9 @@ describe('I9: memory', () => {
     }
     state.key('k0').isValueUsed = true
     made.namespaces.trim()
-    const kept = [...state.keys.values()].filter(({ value }) => value !== undefined).map(({ key }) => key)
+    const kept = [...state.keys.values()]
+      .filter(({ valuePiece }) => valuePiece !== null)
+      .map(({ key }) => key)
     expect(kept.length).toBe(3)
     expect(kept).toContain('k0')
     expect([...state.keys.values()].every(({ head }) => head != null)).toBe(true)

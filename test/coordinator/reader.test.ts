@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Head, HeadAnswer, ReadAnswer } from '../../src/backend/backend.js'
 import { failureOf, refusal } from '../../src/contract/observe.js'
 import { stateError } from '../../src/errors.js'
-import { coordinate, settle, until, writeOf, type Coordinated } from './coordinated.js'
+import { bytesOf, coordinate, settle, until, writeOf, type Coordinated } from './coordinated.js'
 
 const UNREADABLE = stateError('READ_FAILED', 'no permission', { path: '/n/k' })
 
@@ -42,7 +42,7 @@ describe('reading', () => {
     backend.holdsQuestions = false
     expect(coordinator.read('n', 'missing', undefined)).toBeNull()
     await write('n', 'new', 'w')
-    expect(coordinator.read('n', 'new', undefined)).toMatchObject({ value: Buffer.from('w') })
+    expect(coordinator.read('n', 'new', undefined)).toMatchObject({ value: bytesOf('w') })
     const asked = coordinator.read('n', 'k', undefined)
     expect(asked).toBeInstanceOf(Promise)
     expect(await asked).toMatchObject({ value: bytes('v') })
@@ -96,7 +96,7 @@ describe('reading', () => {
     await backend.headQuestions[0]!.proceed()
     await writing
     backend.readQuestions[0]!.answer.resolve([stale])
-    expect(await reading).toMatchObject({ value: Buffer.from('new') })
+    expect(await reading).toMatchObject({ value: bytesOf('new') })
   })
 
   test('I2: nor if what was changed has left the memory again', async () => {

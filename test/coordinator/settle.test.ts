@@ -7,6 +7,7 @@ import { Namespaces } from '../../src/coordinator/namespaces.js'
 import { Names } from '../../src/coordinator/names.js'
 import { plan } from '../../src/coordinator/plan.js'
 import { Publisher } from '../../src/coordinator/publisher.js'
+import { valueOf } from '../../src/coordinator/value-cache.js'
 import {
   Request,
   type ChangeTerms,
@@ -17,7 +18,7 @@ import { SeenKeys } from '../../src/coordinator/seen-keys.js'
 import { settle, type SettleContext } from '../../src/coordinator/settle.js'
 import { EventBus } from '../../src/event-bus.js'
 import { DEFAULT_LIMITS } from '../../src/limits.js'
-import { deleteOf, TERMS, writeOf } from './coordinated.js'
+import { bytesOf, deleteOf, TERMS, writeOf } from './coordinated.js'
 
 const ann: Writer = { writerId: 'ann' }
 const ben: Writer = { writerId: 'ben' }
@@ -106,8 +107,8 @@ describe('settling', () => {
       { key: 'a', revision: 10, conflict: null },
       { key: 'b', revision: 10, conflict: null },
     ])
+    expect(valueOf(made.state.key('a'))).toEqual(bytesOf('v'))
     expect(made.state.key('a')).toMatchObject({
-      value: Buffer.from('v'),
       head: {
         revision: 10,
         writer: ann,
@@ -167,7 +168,7 @@ describe('settling', () => {
       ['conflict', 'a', 'refused', null, 10, 'error'],
       ['conflict', 'b', 'refused', null, 10, 'error'],
     ])
-    expect([made.state.key('a').value, made.state.names.has('c'), seen.get('a')]).toEqual([
+    expect([valueOf(made.state.key('a')), made.state.names.has('c'), seen.get('a')]).toEqual([
       new Uint8Array(0),
       false,
       undefined,
@@ -200,10 +201,10 @@ describe('settling', () => {
     const made = given()
     const values: unknown[] = []
     made.publisher.events.on('change', ({ key }) =>
-      values.push(made.state.key(key).value, made.state.names.has(key)),
+      values.push(valueOf(made.state.key(key)), made.state.names.has(key)),
     )
     run(made, change([writeOf('a', 'v'), writeOf('b', 'w')]))
-    expect(values).toEqual([Buffer.from('v'), true, Buffer.from('w'), true])
+    expect(values).toEqual([bytesOf('v'), true, bytesOf('w'), true])
   })
 
   test('a state of another namespace is not touched', () => {
