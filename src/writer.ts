@@ -20,6 +20,13 @@ export interface WriterJson {
 const normalized = new WeakSet<Writer>()
 
 /**
+ * Those of them that came last, by what they say. An agent says who it is in every session that it opens: what is kept for an
+ * identity is kept once then, and stays in the processor's caches.
+ */
+const latest = new Map<string, Writer>()
+const LATEST_MAX = 1000
+
+/**
  * A frozen copy with only the fields that are present. Where there is no `writerId` it is taken from `workerId`,
  * `stageId` or `sessionId`. Null for nobody: no identity, or none of its fields. An empty string is present.
  */
@@ -35,8 +42,19 @@ export function normalizeWriter(writer: Writer | undefined | null): Writer | nul
   }
   const writerId = given.writerId ?? given.workerId ?? given.stageId ?? given.sessionId
   const result = present({ ...given, writerId })
-  if (result !== null) normalized.add(result)
-  return result
+  return result === null ? null : asBefore(result)
+}
+
+/** The same identity for all who say the same; its texts are its own, not cut out of longer ones. */
+function asBefore(writer: Writer): Writer {
+  const text = JSON.stringify(writerToJson(writer))
+  const known = latest.get(text)
+  if (known !== undefined) return known
+  const own = writerFromJson(JSON.parse(text))!
+  if (latest.size === LATEST_MAX) latest.clear()
+  latest.set(text, own)
+  normalized.add(own)
+  return own
 }
 
 /** The name to show for an identity: its writer id, else worker, stage or session id, else `unknown`. */

@@ -37,6 +37,24 @@ describe('normalizeWriter', () => {
     for (const writer of [undefined, null, {}, { writerId: undefined }])
       expect(normalizeWriter(writer)).toBeNull()
   })
+  test('gives one identity to those who say the same, and another one to each who says something else', () => {
+    const given: Writer[] = [
+      { writerId: 'a' },
+      { writerId: '{"writer_id":"a"}' },
+      { writerId: 'a', workerId: 'a' },
+      { writerId: 'a', stageId: 'a' },
+    ]
+    const identities = given.map((writer) => normalizeWriter({ ...writer }))
+    expect(new Set(identities).size).toBe(given.length)
+    expect(identities).toEqual(given)
+    expect(given.map((writer) => normalizeWriter({ ...writer }))).toEqual(identities)
+    given.forEach((writer, index) => expect(normalizeWriter({ ...writer })).toBe(identities[index]))
+    // Only so many are remembered.
+    for (let index = 0; index < 3000; index++) {
+      expect(normalizeWriter({ writerId: `other ${index}` })).toEqual({ writerId: `other ${index}` })
+    }
+    expect(identities.map((identity) => normalizeWriter(identity))).toEqual(identities)
+  })
   test('gives a frozen copy that has only what is present, in the stored order', () => {
     const given = { workerId: 'k', sessionId: undefined, stageId: 's', writerId: 'w' }
     const writer = normalizeWriter(given)
