@@ -60,6 +60,8 @@ function keptPaths(task: MaterializeTask): Set<string> {
 /** Deletes everything that is not a directory, metadata last, because it tells whose a content is; returns the directories. */
 function deleteFiles(run: TreeRun, top: string, kept: ReadonlySet<string>): string[] {
   const metadata = metadataDirectory(run.task.context.root, run.task.namespace)
+  // What the store wrote after the removal is newer, too.
+  const since = new Set(run.task.operations.map(({ key }) => key))
   const found: string[] = []
   const pending = [top]
   for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
@@ -70,17 +72,19 @@ function deleteFiles(run: TreeRun, top: string, kept: ReadonlySet<string>): stri
         const path = `${listed}/${name}`
         if (path === metadata && kind === 'directory') pending.unshift(path)
         else if (kind === 'directory') pending.push(path)
-        else if (!kept.has(path)) tolerate(run, () => deleteFile(run, path.slice(top.length + 1), path))
+        else if (!kept.has(path))
+          tolerate(run, () => deleteFile(run, path.slice(top.length + 1), path, since))
       }
     })
   }
   return found
 }
 
-function deleteFile(run: TreeRun, key: string, path: string): void {
+function deleteFile(run: TreeRun, key: string, path: string, since: ReadonlySet<string>): void {
   const { removedAtMs } = run.task
-  if (removedAtMs !== null && isNewerThanRemoval(run, key, removedAtMs) && isKey(key))
-    preserveContent(run, key)
+  const isOfOther =
+    removedAtMs !== null && !since.has(key) && isNewerThanRemoval(run, key, removedAtMs) && isKey(key)
+  if (isOfOther) preserveContent(run, key)
   else run.fs.unlink(path)
 }
 

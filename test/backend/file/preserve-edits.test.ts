@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, symlinkSync, utimesSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { nodeFileSystem, type FileSystem } from '../../../src/backend/file/file-system.js'
 import type { MaterializeAnswer, TreeOperation } from '../../../src/backend/file/tasks.js'
@@ -205,6 +205,15 @@ describe.each(['remove', 'recreate'] as const)('a namespace of which the tree is
       tree.write('a.json/c', '3', { atMs }),
     )
     expect(remove()).toEqual({ failures: [], preserved: [] })
+    expect(preserved()).toEqual({})
+  })
+
+  test('has nothing else in it of a key that was written and deleted since, whatever is left of it', () => {
+    apply(tree.write('a/b', 'written since', { atMs: AFTER_MS }))
+    rmSync(tree.path('ns/.agent_state_meta'), { recursive: true })
+    const operation = tree.delete('a/b', [known('written since')])
+    const task = { ...tree.task([operation], change), removedAtMs: AT_MS }
+    expect(materialize(nodeFileSystem, task)).toEqual({ failures: [], preserved: [] })
     expect(preserved()).toEqual({})
   })
 
