@@ -247,8 +247,8 @@ export interface WatchOptions extends Wait {
   /** Plain string prefix of the key. Default: all. */
   readonly prefix?: string | undefined
   /**
-   * Start with the changes after this revision, as far as they are still in memory (`REVISION_COMPACTED`). That of `ready` or of
-   * the last change of an earlier watch leaves nothing out.
+   * Start with the changes after this revision, as far as they are still in memory (`REVISION_COMPACTED`). That of `ready`
+   * leaves nothing out; nor does that of a change, once all changes with this revision were taken: those of a batch share it.
    */
   readonly afterRevision?: number | undefined
   /** Start with what is there (`initial` items, then one `ready`), without a gap to the changes. Default false. */

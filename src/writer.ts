@@ -25,6 +25,8 @@ const normalized = new WeakSet<Writer>()
  */
 const latest = new Map<string, Writer>()
 const LATEST_MAX = 1000
+/** Longer ones, as JSON, are not remembered. */
+const LATEST_LENGTH_MAX = 256
 
 /**
  * A frozen copy with only the fields that are present. Where there is no `writerId` it is taken from `workerId`,
@@ -51,9 +53,10 @@ function asBefore(writer: Writer): Writer {
   const known = latest.get(text)
   if (known !== undefined) return known
   const own = writerFromJson(JSON.parse(text))!
+  normalized.add(own)
+  if (text.length > LATEST_LENGTH_MAX) return own
   if (latest.size === LATEST_MAX) latest.clear()
   latest.set(text, own)
-  normalized.add(own)
   return own
 }
 

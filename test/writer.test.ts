@@ -53,7 +53,10 @@ describe('normalizeWriter', () => {
     for (let index = 0; index < 3000; index++) {
       expect(normalizeWriter({ writerId: `other ${index}` })).toEqual({ writerId: `other ${index}` })
     }
-    expect(identities.map((identity) => normalizeWriter(identity))).toEqual(identities)
+    given.forEach((writer, index) => expect(normalizeWriter({ ...writer })).not.toBe(identities[index]))
+    identities.forEach((identity) => expect(normalizeWriter(identity)).toBe(identity))
+    const long = { writerId: 'w'.repeat(1000) }
+    expect(normalizeWriter({ ...long })).not.toBe(normalizeWriter({ ...long }))
   })
   test('gives a frozen copy that has only what is present, in the stored order', () => {
     const given = { workerId: 'k', sessionId: undefined, stageId: 's', writerId: 'w' }

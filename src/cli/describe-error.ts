@@ -38,7 +38,6 @@ const ADVICE: Partial<Record<Code, string>> = {
     "'agent-state verify' says what is damaged; where the store's own files are, restore the root from a copy",
   CONTENT_CORRUPT: "'agent-state verify' says what is damaged; write the key anew or restore its file",
   JOURNAL_CORRUPT: "'agent-state verify' says what is damaged; restore the root from a copy",
-  WATCH_OVERFLOW: 'this reader was too slow; go on with --after and the last revision that it printed',
   REVISION_COMPACTED: 'watch with --initial instead',
   NO_SPACE: 'make room on the disk',
   CLOSE_INCOMPLETE: 'nothing is lost: the next opening of the root brings it into the files',
@@ -91,8 +90,14 @@ function describeStateError(error: AgentStateError): DescribedError {
   return {
     ...{ code, message, outcome, fields },
     exitCode: EXIT_CODES[code] ?? ExitCode.failed,
-    advice: isOfKey ? KEY_METADATA_ADVICE : (ADVICE[code] ?? null),
+    advice: isOfKey ? KEY_METADATA_ADVICE : adviceFor(error),
   }
+}
+
+function adviceFor(error: AgentStateError): string | null {
+  if (AgentStateError.is(error, 'WATCH_OVERFLOW'))
+    return `this reader was too slow; go on with --after ${error.lastRevision}`
+  return ADVICE[error.code] ?? null
 }
 
 /** One line without its end. */

@@ -6,6 +6,8 @@ import type { CommandContext } from './run-command.js'
 
 /** How long an owner may take to open or close the root: other commands have it for a moment only. */
 const OWNER_WAIT_MS = 5000
+/** An application that closes the root brings all of its files up to date before. */
+const APPLICATION_WAIT_MS = 300_000
 const TRIES = 10
 
 export interface StoreOptions {
@@ -51,7 +53,7 @@ async function withStoreOnce<T>(
 ): Promise<T> {
   const root = rootOf(context, mayCreate)
   const { store, isOwner } = outlivesOwner
-    ? await sharedStoreOf(context, root, writer)
+    ? await sharedStoreOf(context, root, writer, APPLICATION_WAIT_MS)
     : await storeOf(context, root, writer)
   const stopWarning = store.events.on('warning', (warning) =>
     context.note(warningText(warning, metadataAdvice)),
@@ -91,8 +93,9 @@ async function sharedStoreOf(
   { signal }: CommandContext,
   root: string,
   writer: Writer | undefined,
+  ownerWaitMs = OWNER_WAIT_MS,
 ): Promise<{ store: Store; isOwner: boolean }> {
-  return { store: await shareStore({ root, writer, signal, ownerWaitMs: OWNER_WAIT_MS }), isOwner: true }
+  return { store: await shareStore({ root, writer, signal, ownerWaitMs }), isOwner: true }
 }
 
 /** The owner of a root brings its files up to date in its own time; it need not be waited for. */

@@ -152,15 +152,20 @@ export class Reader {
       state.name,
       keys.map(({ key }) => key),
     )
-    while (state.isCommitting && keys.some((key, index) => isFoundChange(key, answers[index] ?? null))) {
-      await state.commitEnded()
-    }
-    keys.forEach((key, index) => {
-      const answer = answers[index] ?? null
+    const accept = (key: KeyState, answer: HeadAnswer): void => {
       if (key.head !== undefined) return
       if (answer !== null && 'unreadable' in answer) failed(key, answer.unreadable)
       else this.#setFirstHead(key, answer)
+    }
+    const gone: KeyState[] = []
+    keys.forEach((key, index) => {
+      const answer = answers[index] ?? null
+      if (answer === null) gone.push(key)
+      else accept(key, answer)
     })
+    if (gone.length === 0) return
+    while (state.isCommitting) await state.commitEnded()
+    for (const key of gone) accept(key, null)
   }
 
   async #using<T>(namespace: string, use: (state: NamespaceState) => Promise<T>): Promise<T> {

@@ -53,6 +53,8 @@ const PIECE_BYTES = 400
 const OWN_VALUE_BYTES = 500
 /** What a piece knows of a value, also when it is dead. */
 const HOLDER_BYTES = 16
+/** What a living value takes besides its bytes: at most its share of a piece that is full of tiny ones. */
+const SHARING_VALUE_BYTES = 64
 
 export class ValueCache {
   readonly #deadBytesMax: number
@@ -103,7 +105,7 @@ export class ValueCache {
     holder.valueSize = size
     holder.valueIndex = piece.holders.push(holder) - 1
     piece.liveCount++
-    this.#liveBytes += HOLDER_BYTES + size
+    this.#liveBytes += liveBytes(piece, size)
     this.#pieces.set(piece, piece.bytes + HOLDER_BYTES)
   }
 
@@ -140,7 +142,7 @@ export class ValueCache {
   #markDead(piece: ValuePiece, index: number, size: number): void {
     piece.holders[index] = null
     piece.liveCount--
-    this.#liveBytes -= HOLDER_BYTES + size
+    this.#liveBytes -= liveBytes(piece, size)
     if (piece.liveCount === 0) this.#discard(piece)
     if (this.#pieces.bytes > this.#liveBytes * KEPT_PER_LIVE + this.#deadBytesMax) this.#compact()
   }
@@ -164,7 +166,7 @@ export class ValueCache {
       if (holder === null) continue
       const value = valueOf(holder)!
       holder.valuePiece = null
-      this.#liveBytes -= HOLDER_BYTES + value.length
+      this.#liveBytes -= liveBytes(piece, value.length)
       if (isKept(holder)) this.#add(holder, piece.isShared ? this.#slab.copy(value) : value)
     }
   }
@@ -179,4 +181,9 @@ export class ValueCache {
 /** It lies in memory with others. */
 function isShared(value: Uint8Array): boolean {
   return value.byteLength !== value.buffer.byteLength
+}
+
+/** What a living value cannot do without. */
+function liveBytes({ isShared: sharing }: ValuePiece, size: number): number {
+  return size + (sharing ? SHARING_VALUE_BYTES : OWN_VALUE_BYTES)
 }

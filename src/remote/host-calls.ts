@@ -136,7 +136,8 @@ export class HostCalls {
     single: boolean,
     { operations, bytes, problem }: ReadOperations,
   ): void {
-    this.#parts.inFlight.begin(id, operations.length, bytes)
+    // One that is refused takes its place, too, until it is answered.
+    this.#parts.inFlight.begin(id, Math.max(1, operations.length), bytes)
     this.#try(id, () => {
       this.#names.check(namespace)
       checkWritable(this.#rights.bounds)

@@ -1,6 +1,6 @@
 /**
- * The operations of a change as they come from a connection: checked as if nobody had checked them before. Whoever sends them
- * may have checked them by the limits of another owner of the root: only what no owner allows is malformed.
+ * The operations of a change as they come from a connection: checked as if nobody had checked them before. What goes beyond
+ * the store's limits is refused as a call in the store's own thread is; only what no limits allow is malformed.
  */
 import type { ByteSlab } from '../byte-slab.js'
 import { appended } from '../coordinator/appended.js'
@@ -45,15 +45,21 @@ export function readOperations(
   for (let index = 0; index < count; index++) {
     const isWrite = reader.flag()
     const key = reader.text()
-    const size = reader.integer(0, LARGEST_LIMITS.valueBytesMax)
+    const size = reader.integer(0, isWrite ? LARGEST_LIMITS.valueBytesMax : 0)
     const ifRevision = reader.condition()
     const seen = reader.condition()
     bytes += size
-    const operation: RequestedOperation = isWrite
-      ? { kind: 'write', key, value: takeOver(reader, size, slab), size, ifRevision, seen }
-      : { kind: 'delete', key, ifRevision, seen }
     // Of too many none is kept.
-    if (tooMany === null) operations = appended(operations, operation)
+    if (tooMany !== null) {
+      if (isWrite) reader.value(size)
+      continue
+    }
+    operations = appended<RequestedOperation>(
+      operations,
+      isWrite
+        ? { kind: 'write', key, value: takeOver(reader, size, slab), size, ifRevision, seen }
+        : { kind: 'delete', key, ifRevision, seen },
+    )
   }
   const read = operations ?? []
   const problem = tooMany ?? findProblem(() => checkOperations(read, bytes, single, limits))

@@ -125,6 +125,7 @@ export class SharedRoot {
   async end(): Promise<StoreParts | null> {
     this.#closing.abort(stateError('STORE_CLOSED', 'the store was closed', {}))
     this.#failAll(this.#closing.signal.reason)
+    if (this.#lateTimer !== null) clearTimeout(this.#lateTimer)
     await this.#searching
     return this.#parts
   }
@@ -136,8 +137,6 @@ export class SharedRoot {
         return
       } catch (error) {
         if (AgentStateError.is(error, 'STORE_OWNED')) this.#failLate(error)
-        // The owner is opening or closing, or has gone in this moment.
-        else if (AgentStateError.is(error, 'DISCONNECTED')) this.#failLate(this.#unreachable(error))
         else this.#failAll(error)
       }
       await this.#pause(pauseMs)
@@ -152,6 +151,8 @@ export class SharedRoot {
       this.#isOwner = false
       return parts
     } catch (error) {
+      // The owner is opening or closing, or has gone in this moment.
+      if (AgentStateError.is(error, 'DISCONNECTED')) throw this.#unreachable(error)
       if (!AgentStateError.is(error, 'NO_OWNER')) throw error
     }
     const defaults = { ...this.#settings.defaults, signal: undefined }
@@ -187,7 +188,7 @@ export class SharedRoot {
     if (first === undefined || this.#lateTimer !== null) return
     const late = (): void => {
       this.#lateTimer = null
-      if (this.#parts === null || this.#parts.host.state === 'closed') return
+      if (this.#parts === null) return
       this.#failLate(this.#unreachable(undefined))
       this.#expectLate()
     }

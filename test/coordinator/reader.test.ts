@@ -348,6 +348,22 @@ describe("changes behind the store's back", () => {
     expect(made.events.external.length).toBe(1)
   })
 
+  test('I3: one file that turns out to be gone does not keep the heads of the others waiting', async () => {
+    const made = await given({ k: 'v', other: 'w' })
+    const { backend, coordinator } = made
+    const found = (await stored(made, 'other')).head
+    const commit = await committing(made, 'new')
+    const preparing = coordinator.prepareHeads('n', ['k', 'other'], undefined)
+    await until(() => backend.headQuestions.length === 1)
+    backend.headQuestions[0]!.answer.resolve([null, found])
+    await settle()
+    expect(await coordinator.head('n', 'other', undefined)).toEqual(found)
+    expect(backend.headQuestions.length).toBe(1)
+    await commit()
+    await preparing
+    expect(await coordinator.head('n', 'k', undefined)).toBeNull()
+  })
+
   test('I3: what is found of a key that is being written is not there any more when the commit ends', async () => {
     const made = await given({ k: 'v' })
     made.backend.holdsQuestions = false

@@ -60,6 +60,19 @@ describe('ValueCache', () => {
     }
   })
 
+  test('what lives is not moved about for the few that die beside it, however tiny it is', () => {
+    for (const size of [0, 1, 30]) {
+      const { keys, write } = given()
+      for (let i = 0; i < 20_000; i++) write(`k${i}`, size)
+      write('hot', 100)
+      const pieces = new Map([...keys.values()].map(({ key, valuePiece }) => [key, valuePiece]))
+      for (let again = 0; again < 100; again++) write('hot', 100)
+      for (const { key, valuePiece } of keys.values()) {
+        if (key !== 'hot') expect(valuePiece === pieces.get(key), `${key}, ${size} bytes`).toBe(true)
+      }
+    }
+  })
+
   test('a key that is written again and again keeps its last value only', () => {
     const { cache, key, write } = given()
     for (let i = 0; i < 10_000; i++) write('hot', 100, i % 256)

@@ -265,6 +265,24 @@ describe('a connection that does not keep to its credits', () => {
     await until(() => ports.counts.connections === 0)
   })
 
+  test('is cut off too if it goes on asking for what is refused without taking the answers', async () => {
+    const { store, ports } = await hosted({ ...LIMIT, queueOperationsMax: 1 })
+    await store.init('n')
+    const raw = new RawPort(store.createPort(), false)
+    await raw.calls(terms)
+    let id = 0
+    const tooMany = (): unknown[] => [
+      ...[CALL.CHANGE, ++id, 'n', 0, false, 2],
+      ...['a', 'b'].flatMap((key) => [false, key, 0, undefined, undefined]),
+    ]
+    for (let round = 0; round < 8; round++) {
+      await raw.calls(tooMany())
+      expect((await raw.delivery()).list.slice(0, 2)).toEqual([ANSWER.FAILED, id])
+    }
+    expect(errorOf(await raw.calls(tooMany()))?.message).toContain('credits')
+    await until(() => ports.counts.connections === 0)
+  })
+
   test('I9: gets no more large answers ahead than it takes', async () => {
     const { store, ports } = await hosted({ connectionBytesMax: 10_000 })
     const session = await store.init('n')

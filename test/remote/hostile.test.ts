@@ -230,6 +230,10 @@ describe('a hostile batch', () => {
       [...CHANGE, true, 1, true, 'k', 2 ** 40, null, null],
       new Uint8Array(8),
     ],
+    'a delete that announces a size': () => [
+      [...CHANGE, true, 1, false, 'k', 1, null, null],
+      new Uint8Array(8),
+    ],
     'a size that is no number': () => [[...CHANGE, true, 1, true, 'k', '4', null, null], new Uint8Array(8)],
     'more bytes announced than there are': () => [
       [...CHANGE, true, 1, true, 'k', 9, null, null],

@@ -3,7 +3,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { openStore, type FileOpenOptions } from 'agent-state'
+import { openStore, shareStore, type FileOpenOptions } from 'agent-state'
 import { expect, onTestFinished, test } from 'vitest'
 import { failureOf, refusal } from '../../src/contract/observe.js'
 import { makeRoot } from '../helpers/file-stores.js'
@@ -81,6 +81,9 @@ test('I11: a thread that can not start is an error with its cause', async () => 
     openStore({ ...options, threadUrl: support('thread-notes.mjs') }),
   )
   expect(other.outcome).toBe('unchanged')
+  // Nobody owns the root, so nobody is waited for.
+  const shared = { ...options, threadUrl: support('none.mjs'), ownerWaitMs: HANGS_MS }
+  expect((await refusal('DISCONNECTED', () => shareStore(shared))).cause).toEqual(missing.cause)
 })
 
 test('a store in a thread of its own keeps no process alive, and I1 holds when that ends', async () => {

@@ -77,6 +77,7 @@ function writeAgain(
     const header = decodeHeader(frame, 0)
     if (header?.crc !== headerCrc || !verifyBody(header, frame.subarray(FRAME_HEADER_BYTES))) return false
     writeFully(fs, fd, frame, offset)
+    fs.datasync(fd)
     return true
   } finally {
     fs.close(fd)

@@ -72,20 +72,19 @@ function deleteFiles(run: TreeRun, top: string, kept: ReadonlySet<string>): stri
         const path = `${listed}/${name}`
         if (path === metadata && kind === 'directory') pending.unshift(path)
         else if (kind === 'directory') pending.push(path)
-        else if (!kept.has(path))
-          tolerate(run, () => deleteFile(run, path.slice(top.length + 1), path, since))
+        else if (!kept.has(path)) tolerate(run, () => deleteFile(run, path.slice(top.length + 1), since))
       }
     })
   }
   return found
 }
 
-function deleteFile(run: TreeRun, key: string, path: string, since: ReadonlySet<string>): void {
-  const { removedAtMs } = run.task
-  const isOfOther =
-    removedAtMs !== null && !since.has(key) && isNewerThanRemoval(run, key, removedAtMs) && isKey(key)
-  if (isOfOther) preserveContent(run, key)
-  else run.fs.unlink(path)
+/** `since`: keys of which the store knows what became of them after the removal. */
+function deleteFile(run: TreeRun, key: string, since: ReadonlySet<string>): void {
+  const { removedAtMs, context, namespace } = run.task
+  const mayBeOfOther = removedAtMs !== null && !since.has(key) && isKey(key)
+  if (mayBeOfOther && isNewerThanRemoval(run, key, removedAtMs)) preserveContent(run, key)
+  else run.fs.unlink(contentPath(context.root, namespace, key))
 }
 
 /** What can't be removed is reported and does not stop the rest; what is gone already is as wanted. */

@@ -10,7 +10,7 @@ export class OperationResults {
 
   /** Runs a step unless the operation failed before; what the step throws is the operation's failure. */
   attempt(index: number, step: () => void): boolean {
-    if (this.#failures.has(index)) return false
+    if (this.hasFailed(index)) return false
     try {
       step()
       return true
@@ -20,8 +20,12 @@ export class OperationResults {
     }
   }
 
+  hasFailed(index: number): boolean {
+    return this.#failures.has(index)
+  }
+
   fail(index: number, error: unknown): void {
-    if (this.#failures.has(index)) return
+    if (this.hasFailed(index)) return
     const message = error instanceof Error ? error.message : String(error)
     this.#failures.set(index, { index, code: errorCode(error), message })
   }

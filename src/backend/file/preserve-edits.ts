@@ -2,7 +2,7 @@ import type { FileStat } from './file-system.js'
 import { includesContent, includesSize } from './known-contents.js'
 import { contentPath, parentOf } from './layout.js'
 import type { OwnMetadata } from './metadata.js'
-import { preserveContent } from './preserved-content.js'
+import { preserveContent, syncPreserved } from './preserved-content.js'
 import type { TreeOperation } from './tasks.js'
 import { checksumFile, readMetadata, withFile, type FoundMetadata } from './tree-files.js'
 import { timeFits } from './tree-judge.js'
@@ -14,6 +14,7 @@ import type { TreeRun } from './tree-writer.js'
  * to its key. An operation whose content can't be looked at or moved fails.
  */
 export function preserveEdits(run: TreeRun): void {
+  syncPreserved(run)
   run.task.operations.forEach((operation, index) => {
     const { known } = operation
     if (known === undefined) return
@@ -23,16 +24,20 @@ export function preserveEdits(run: TreeRun): void {
   })
 }
 
-/** Whether a content is there that was made after the store removed the namespace: then that does not mean it. */
+/**
+ * Whether a content is there that was made or edited after the store removed the namespace: then that does not mean it. Only
+ * what is newer is opened, so that what can't be read is removed like the rest.
+ */
 export function isNewerThanRemoval(run: TreeRun, key: string, removedAtMs: number): boolean {
-  const path = contentPath(run.task.context.root, run.task.namespace, key)
-  const newer = withFile(run.fs, path, (_fd, stat) => {
-    if (stat.mtimeMs <= removedAtMs) return false
-    // The clock may have been set back since the store wrote it.
-    const ours = oursOf(run, findMetadata(run, key), stat)
-    return ours === null || !timeFits(stat.mtimeMs, ours.writtenAtMs)
-  })
-  return newer ?? false
+  const { fs, task } = run
+  const path = contentPath(task.context.root, task.namespace, key)
+  const stat = fs.lstat(path)
+  if (stat?.kind !== 'file' || stat.mtimeMs <= removedAtMs) return false
+  // The clock may have been set back since the store wrote it, or the root was copied without its times.
+  const ours = oursOf(run, findMetadata(run, key), stat)
+  if (ours === null) return true
+  if (timeFits(stat.mtimeMs, ours.writtenAtMs)) return false
+  return withFile(fs, path, (fd, { size }) => checksumFile(fs, fd, size) !== ours.crc) ?? false
 }
 
 function isEdited(run: TreeRun, { key }: TreeOperation, known: Uint32Array): boolean {
@@ -46,9 +51,9 @@ function isEdited(run: TreeRun, { key }: TreeOperation, known: Uint32Array): boo
 function isExplained(run: TreeRun, key: string, known: Uint32Array, fd: number, stat: FileStat): boolean {
   const { fs, task } = run
   const found = findMetadata(run, key)
-  // A removal that a crash cut off may have come to the metadata first; what it has left goes with the rest.
-  const isRemoved = task.namespaceChange === 'remove' || task.namespaceChange === 'recreate'
-  if (isRemoved && found.status === 'none') return true
+  // A power cut in a removal may leave a content without its metadata; what is left goes with the rest.
+  const { removedAtMs } = task
+  if (removedAtMs !== null && stat.mtimeMs <= removedAtMs && found.status === 'none') return true
   const ours = oursOf(run, found, stat)
   if (ours !== null && timeFits(stat.mtimeMs, ours.writtenAtMs)) return true
   const { size } = stat

@@ -1,9 +1,23 @@
 import { Buffer } from 'node:buffer'
 import { v7 as uuidv7 } from 'uuid'
-import { syncDirectory, writeFully } from './file-system.js'
+import { errorCode, syncDirectory, writeFully, type FileSystem } from './file-system.js'
 import { contentPath, parentOf, preservedName, storeLayout } from './layout.js'
+import { NAMESPACE } from './operation-results.js'
 import { withFile } from './tree-files.js'
 import type { TreeRun } from './tree-writer.js'
+
+/** What an earlier attempt has moved may not be durable in its new place; all that comes after it relies on that. */
+export function syncPreserved({ fs, task, directories, results }: TreeRun): void {
+  const dependents = task.operations.flatMap(({ known }, index) => (known === undefined ? [] : [index]))
+  if (task.removedAtMs !== null) dependents.push(NAMESPACE)
+  if (dependents.length === 0) return
+  const { preserved } = storeLayout(task.context.root)
+  try {
+    if (directories.isReal(preserved)) syncDirectory(fs, preserved)
+  } catch (error) {
+    for (const index of dependents) results.fail(index, error)
+  }
+}
 
 /**
  * Moves a content that is not the store's own out of the way, beside a note of where it was. Both are durable in their new
@@ -19,7 +33,7 @@ export function preserveContent(run: TreeRun, key: string): void {
   const note = `${root}/${preservedAs}.json`
   writeNote(run, note, `${JSON.stringify({ namespace: task.namespace, key }, null, 2)}\n`)
   try {
-    withFile(fs, path, (fd) => fs.sync(fd))
+    syncReadable(fs, path)
     syncDirectory(fs, layout.preserved)
     fs.rename(path, `${root}/${preservedAs}`)
   } catch (error) {
@@ -28,6 +42,15 @@ export function preserveContent(run: TreeRun, key: string): void {
   }
   run.preserved.push({ key, preservedAs })
   for (const directory of [layout.preserved, layout.directory, parentOf(path)]) syncDirectory(fs, directory)
+}
+
+/** What only others may read is as durable as they have made it. */
+function syncReadable(fs: FileSystem, path: string): void {
+  try {
+    withFile(fs, path, (fd) => fs.sync(fd))
+  } catch (error) {
+    if (errorCode(error) !== 'EACCES') throw error
+  }
 }
 
 function writeNote(run: TreeRun, path: string, text: string): void {

@@ -57,7 +57,8 @@ export interface MaterializeTask {
   readonly namespace: string
   /**
    * Null: the namespace itself did not change. `create`: its directory is made and its entry synced. `remove`: it was
-   * removed before the operations; everything that the operations don't write is deleted, and the directory too.
+   * removed before the operations; everything that the operations don't write is deleted, and the directory too, but what
+   * others have put there since is moved out of the way.
    * `recreate`: removed and created again: as `remove`, but the directory stays.
    */
   readonly namespaceChange: 'create' | 'remove' | 'recreate' | null

@@ -52,7 +52,7 @@ export function materialize(fs: FileSystem, task: MaterializeTask): MaterializeA
 function changeNamespace(run: TreeRun): void {
   const { fs, task, directories, results } = run
   const { root, modes } = task.context
-  if (task.namespaceChange === null) return
+  if (task.namespaceChange === null || results.hasFailed(NAMESPACE)) return
   const directory = namespaceDirectory(root, task.namespace)
   if (task.namespaceChange !== 'create') removeNamespace(run)
   if (task.namespaceChange !== 'remove') {

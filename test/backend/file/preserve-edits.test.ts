@@ -197,6 +197,58 @@ describe.each(['remove', 'recreate'] as const)('a namespace of which the tree is
     expect(remove()).toEqual({ failures: [], preserved: [] })
   })
 
+  test('has nothing else in it where it was copied without its times', () => {
+    for (const key of ['a', 'deep/b']) {
+      apply(tree.write(key, 'own'))
+      utimesSync(tree.path(`ns/${key}`), AFTER_MS / 1000, AFTER_MS / 1000)
+    }
+    expect(remove()).toEqual({ failures: [], preserved: [] })
+  })
+
+  test('loses what can not be read like the rest, and what is no file is not opened', () => {
+    apply(tree.write('a', '1'))
+    const opened: string[] = []
+    const fs = new FaultyFileSystem(({ name, path }) => {
+      if (name !== 'open') return null
+      opened.push(path)
+      return path === tree.path('ns/a') ? 'EACCES' : null
+    })
+    expect(remove(fs)).toEqual({ failures: [], preserved: [] })
+    expect(existsSync(tree.path('ns/a'))).toBe(false)
+    expect(opened.filter((path) => path.includes('/ns/') && !path.endsWith('meta'))).toEqual([])
+  })
+
+  test('gives a place of its own to what only others may read, too', () => {
+    tree.put('ns/k', 'by root', AFTER_MS)
+    const fs = new FaultyFileSystem(({ name, path }) =>
+      name === 'open' && path === tree.path('ns/k') ? 'EACCES' : null,
+    )
+    expect(remove(fs)).toMatchObject({ failures: [], preserved: [{ key: 'k' }] })
+    expect(preserved()).toEqual({ k: 'by root' })
+  })
+
+  test('gives what was put to the place of a key without metadata that was written since, too', () => {
+    tree.put('ns/k', 'by hand', AFTER_MS)
+    const task = {
+      ...tree.task([tree.write('k', 'own', { known: [known('own')] })], change),
+      removedAtMs: AT_MS,
+    }
+    expect(materialize(nodeFileSystem, task).preserved.map(({ key }) => key)).toEqual(['k'])
+    expect(preserved()).toEqual({ k: 'by hand' })
+    expect(tree.text('ns/k')).toBe('own')
+  })
+
+  test('waits until what an earlier attempt has moved is durable', () => {
+    tree.put('ns/k', 'by hand', AFTER_MS)
+    tree.put('ns/old', 'goes', BEFORE_MS)
+    mkdirSync(tree.path('.agent_state/preserved'), { recursive: true })
+    const fs = new FaultyFileSystem(({ name, path }) =>
+      name === 'sync' && path === tree.path('.agent_state/preserved') ? 'EIO' : null,
+    )
+    expect(remove(fs)).toMatchObject({ failures: [{ index: -1, code: 'EIO' }], preserved: [] })
+    expect(tree.contents()).toEqual(['ns/k', 'ns/old'])
+  })
+
   test('has nothing else in it where the clock was set back since it was written', () => {
     const atMs = AFTER_MS
     apply(

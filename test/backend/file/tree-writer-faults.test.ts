@@ -1,9 +1,13 @@
 /** Every call of a task fails once, alone and with everything after it; what must hold whatever it was is checked. */
+import { readdirSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { MaterializeAnswer, MaterializeTask } from '../../../src/backend/file/tasks.js'
 import { materialize } from '../../../src/backend/file/tree-writer.js'
 import { FaultyFileSystem, unsyncedFileSystem, type MadeCall } from './faulty-file-system.js'
 import { known, TreeFixture } from './tree-fixture.js'
+
+/** Behind the time at which the fixture lets a namespace be removed. */
+const AFTER_REMOVAL_MS = Date.now() + 7_200_000
 
 const VALUES = {
   replaced: ['old', 'new'],
@@ -26,6 +30,8 @@ function scenario(change: MaterializeTask['namespaceChange']): { tree: TreeFixtu
   )
   expect(materialize(unsyncedFileSystem, tree.task(before)).failures).toEqual([])
   tree.put('ns/edited', VALUES.edited[0])
+  // After the removal, if there is one.
+  tree.put('ns/by-hand', 'by hand', AFTER_REMOVAL_MS)
   const operations = [
     tree.write('replaced', VALUES.replaced[1]),
     tree.write('a/new', VALUES['a/new'][1]),
@@ -55,9 +61,19 @@ function textOf(tree: TreeFixture, key: Key): string | null {
   return tree.contents().includes(`ns/${key}`) ? tree.text(`ns/${key}`) : null
 }
 
+/** What was moved out of the way; each has its note. */
+function preserved(tree: TreeFixture): (string | null)[] {
+  const directory = '.agent_state/preserved'
+  const names = readdirSync(tree.path(directory)).filter((name) => !name.endsWith('.json'))
+  for (const name of names) expect(tree.text(`${directory}/${name}.json`)).toContain('"namespace": "ns"')
+  return names.map((name) => tree.text(`${directory}/${name}`))
+}
+
 /** Calls on directories may serve several operations, so several may fail with them. */
 function isShared({ name, path }: MadeCall): boolean {
   if (name === 'removeDirectory' || path.endsWith('.agent_state_meta')) return true
+  // Not made yet.
+  if (path.endsWith('.agent_state/preserved')) return true
   return unsyncedFileSystem.lstat(path)?.kind === 'directory'
 }
 
@@ -97,6 +113,7 @@ describe.each([null, 'recreate'] as const)('a task (change of the namespace: %s)
   function expectRepaired(tree: TreeFixture, task: MaterializeTask): void {
     expect(materialize(unsyncedFileSystem, task).failures).toEqual([])
     expect(tree.snapshot()).toEqual(complete)
+    expect(preserved(tree)).toEqual([removed ? 'by hand' : VALUES.edited[0]])
   }
 
   test('survives the failure of any one call: nothing partial, nothing left open, the rest done', () => {
