@@ -2,7 +2,7 @@
  * The one place where the length of the tests that look at random cases is set. `npm test` runs a short form with a fixed
  * seed; the torture runner (test/torture.mjs) goes on with one seed after the other until the time is over.
  */
-import { getCurrentTest } from 'vitest/suite'
+import { TestRunner } from 'vitest'
 import { FIXED_SEED } from '../../helpers/fuzz-settings.js'
 import { countOf } from '../../helpers/tally.js'
 
@@ -55,7 +55,7 @@ export async function forSeeds(
       countOf('random seeds', 1)
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
-      const test = getCurrentTest()
+      const test = TestRunner.getCurrentTest()
       if (test !== undefined) test.meta.failedSeed = seed
       throw new Error(`${what}, AGENT_STATE_SEED=${seed}: ${message}`, { cause: error })
     }
@@ -65,7 +65,7 @@ export async function forSeeds(
 
 /** Of this file, the running one included. */
 function testsToCome(): number {
-  const test = getCurrentTest()
+  const test = TestRunner.getCurrentTest()
   if (test === undefined) return 1
   type Task = typeof test.file | (typeof test.file.tasks)[number]
   const count = (task: Task): number => {
