@@ -5,6 +5,7 @@
  */
 import { Piscina } from 'piscina'
 import type { TaskQueue } from 'piscina'
+import { toMessage, type TaskMessage } from './task-message.js'
 import type { Task, TaskAnswers } from './tasks.js'
 
 export interface TaskRunner {
@@ -48,10 +49,15 @@ export class WorkerPools implements TaskRunner {
     this.#lonelyReader = new WorkerPool(reading)
   }
 
-  async run<K extends Task['kind']>(task: Extract<Task, { kind: K }>): Promise<TaskAnswers[K]> {
+  run<K extends Task['kind']>(task: Extract<Task, { kind: K }>): Promise<TaskAnswers[K]> {
+    return this.#run(toMessage(task)) as Promise<TaskAnswers[K]>
+  }
+
+  /** The task itself is not kept. */
+  async #run(message: TaskMessage): Promise<unknown> {
     for (let deaths = 0; ;) {
       try {
-        return (await this.#poolFor(task.kind, deaths).run(task)) as TaskAnswers[K]
+        return await this.#poolFor(message.kind, deaths).run(message)
       } catch (error) {
         if (++deaths === ATTEMPTS) throw error
       }
@@ -70,7 +76,7 @@ export class WorkerPools implements TaskRunner {
 }
 
 interface Asked {
-  readonly task: Task
+  readonly message: TaskMessage
   readonly resolve: (answer: unknown) => void
   readonly reject: (error: unknown) => void
 }
@@ -82,7 +88,7 @@ interface Asked {
  * others may have changed by then what it is about.
  */
 class WorkerPool {
-  readonly #piscina: Piscina<Task, unknown>
+  readonly #piscina: Piscina<TaskMessage, unknown>
   readonly #waiting = new WaitingTasks()
   readonly #unanswered = new Set<Asked>()
   /** A task failed since the last answer; and so many threads ended since. */
@@ -99,8 +105,8 @@ class WorkerPool {
     this.#piscina.on('workerDestroy', () => setImmediate(() => this.#threadEnded()))
   }
 
-  run(task: Task): Promise<unknown> {
-    return new Promise((resolve, reject) => this.#submit({ task, resolve, reject }))
+  run(message: TaskMessage): Promise<unknown> {
+    return new Promise((resolve, reject) => this.#submit({ message, resolve, reject }))
   }
 
   close(): Promise<void> {
@@ -111,7 +117,7 @@ class WorkerPool {
     this.#unanswered.add(asked)
     try {
       this.#piscina
-        .run(asked.task)
+        .run(asked.message)
         .then(
           (answer) => {
             this.#taskFailed = false

@@ -6,17 +6,24 @@ import { fileBackend, type FileBackendParts } from '../../../src/backend/file/fi
 import { nodeFileSystem, type FileSystem } from '../../../src/backend/file/file-system.js'
 import { acquireRootLock } from '../../../src/backend/file/root-lock.js'
 import { runTask } from '../../../src/backend/file/run-task.js'
+import { fromMessage, toMessage } from '../../../src/backend/file/task-message.js'
 import type { TaskRunner } from '../../../src/backend/file/task-runner.js'
+import type { Task } from '../../../src/backend/file/tasks.js'
 import type { Limits } from '../../../src/limits.js'
 import { checkOpenOptions } from '../../../src/open-options.js'
 import { openStore } from '../../../src/store.js'
+
+/** A task as another thread gets it. */
+export function sent<T extends Task>(task: T): T {
+  return fromMessage(structuredClone(toMessage(task))) as T
+}
 
 /** Tasks run in this thread, each in a turn of the event loop of its own; what crosses is copied, as between threads. */
 export function inThreadRunner(fs: FileSystem): TaskRunner {
   return {
     async run(task) {
       await new Promise((resolve) => setImmediate(resolve))
-      return structuredClone(runTask(fs, structuredClone(task)))
+      return structuredClone(runTask(fs, sent(task)))
     },
     close: async () => {},
   }

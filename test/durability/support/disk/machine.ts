@@ -10,7 +10,7 @@ import type { TaskRunner } from '../../../../src/backend/file/task-runner.js'
 import type { Task, TaskAnswers } from '../../../../src/backend/file/tasks.js'
 import type { Limits } from '../../../../src/limits.js'
 import { addToTree, type BareTree } from '../bare-tree.js'
-import { backendOn, openWatched, type WatchedStore } from '../in-thread.js'
+import { backendOn, openWatched, sent, type WatchedStore } from '../in-thread.js'
 import type { Random } from '../random.js'
 import { Simulation } from '../simulation.js'
 import { ROOT_INODE, type DiskState, type InodeId } from './disk-state.js'
@@ -78,7 +78,7 @@ export class Machine {
       task: Extract<Task, { kind: K }>,
     ): Promise<TaskAnswers[K]> => {
       const id = this.#tasks++
-      const copy = structuredClone(task)
+      const copy = sent(task)
       await this.tasksHeldUntil(task.kind)
       const answer = await this.#simulation.later(() => this.#runTask(id, copy))
       return this.#simulation.later(() => {

@@ -1,5 +1,6 @@
 /** The entry of the child's worker threads: the store's own, with the kill switch below it. */
 import { runTask } from '../../../../src/backend/file/run-task.js'
+import { fromMessage, type TaskMessage } from '../../../../src/backend/file/task-message.js'
 import type { Task, TaskAnswers } from '../../../../src/backend/file/tasks.js'
 import { killSwitch } from './kill-switch.js'
 import { readJob, report } from './report.js'
@@ -13,6 +14,6 @@ const fs = killSwitch({
 })
 
 // oxlint-disable-next-line import/no-default-export -- piscina asks for one
-export default function worker(task: Task): TaskAnswers[Task['kind']] {
-  return runTask(fs, task)
+export default function worker(message: TaskMessage): TaskAnswers[Task['kind']] {
+  return runTask(fs, fromMessage(message))
 }

@@ -6,11 +6,13 @@
 import { appendFileSync, readFileSync, statSync } from 'node:fs'
 import { nodeFileSystem } from '../../../../dist/backend/file/file-system.js'
 import { runTask } from '../../../../dist/backend/file/run-task.js'
+import { fromMessage } from '../../../../dist/backend/file/task-message.js'
 
 const planFile = process.env.AGENT_STATE_TEST_DEATHS
 
 // oxlint-disable-next-line import/no-default-export -- piscina asks for one
-export default function worker(task) {
+export default function worker(message) {
+  const task = fromMessage(message)
   const plan = readPlan()
   if (plan === null || plan.kind !== task.kind) return runTask(nodeFileSystem, task)
   let calls = 0
