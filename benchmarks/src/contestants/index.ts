@@ -1,4 +1,4 @@
-import { agentState, agentStateSmallCaches } from './agent-state.js'
+import { agentState } from './agent-state.js'
 import { bareFiles, bareFilesInOneThread } from './bare-files.js'
 import type { Contestant } from './contestant.js'
 import { floor, floorInPlace } from './floor.js'
@@ -12,7 +12,6 @@ import { writeFileAtomic } from './write-file-atomic.js'
 /** In the order of the tables. */
 export const CONTESTANTS: readonly Contestant[] = [
   agentState,
-  agentStateSmallCaches,
   floor,
   floorInPlace,
   bareFiles,

@@ -12,8 +12,7 @@ const FLOORS: readonly string[] = CONTESTANTS.map(({ name }) => name).filter((na
   name.startsWith('floor'),
 )
 const BARE_FILES: readonly string[] = ['bare files', 'bare files in one thread']
-const OURS: readonly string[] = ['agent-state', 'agent-state small caches']
-const NO_RIVALS: readonly string[] = [...OURS, ...FLOORS, ...BARE_FILES, 'origin']
+const NO_RIVALS: readonly string[] = ['agent-state', ...FLOORS, ...BARE_FILES, 'origin']
 
 /** The fastest cell of a contestant, of all rivals (`rival`) or of all floors (`floor`), if it was run. */
 type Find = (scenario: string, contestant: string, where: Parameters, measure?: string) => CellResult | null
@@ -89,8 +88,7 @@ function burstGoals(find: Find): Goal[] {
 /** What was put off counts. */
 function sustainedGoals(find: Find): Goal[] {
   const distinct = { keys: 'distinct', callers: 256, valueBytes: 256 }
-  const memoryOf = (contestant: string): number | null =>
-    megabytes(find('sustained', contestant, distinct, 'memoryMiB'))
+  const memory = find('sustained', 'agent-state', distinct, 'memoryMiB')
   return [
     ...SIZES.map(({ valueBytes, callers }) => {
       const where = { keys: 'hot set', valueBytes, callers }
@@ -109,13 +107,11 @@ function sustainedGoals(find: Find): Goal[] {
       ['sustained', 'bare files', distinct, 'perSecondWithDrain'],
       0.8,
     ),
-    ...OURS.map((contestant) =>
-      bound(
-        `memory in that minute (${contestant}, backlog bound ${BACKLOG_MIB_MAX} MiB), MB`,
-        memoryOf(contestant),
-        'below 400',
-        (megabytes) => megabytes < 400,
-      ),
+    bound(
+      `memory in that minute (backlog bound ${BACKLOG_MIB_MAX} MiB), MB`,
+      megabytes(memory),
+      'below 400',
+      (megabytes) => megabytes < 400,
     ),
   ]
 }

@@ -16,8 +16,6 @@ const MIB = 1024 * 1024
 export const BACKLOG_MIB_MAX = 32
 const BARE_CALLERS = 1024
 const WITHOUT_FLOOR = LEADING.filter((name) => !name.startsWith('floor'))
-/** Those whose result is files. */
-const WITH_TREE = ['agent-state', 'agent-state small caches', 'bare files']
 /** The fastest rivals: a minute of each takes long. */
 const FASTEST = WITHOUT_FLOOR.filter((name) => name !== 'level batched')
 
@@ -37,7 +35,7 @@ export const sustained: Scenario = {
       ...cellsOf(context, LEADING, { keys, callers, valueBytes }),
       ...cellsOf(context, FASTEST, { keys, callers: many.slice(0, -1), valueBytes }),
       ...cellsOf(context, FASTEST, { keys, callers: many, valueBytes: choose(context.profile, [4096], []) }),
-      ...cellsOf(context, [...WITHOUT_FLOOR, ...WITH_TREE], { keys: ['distinct'], callers, valueBytes }),
+      ...cellsOf(context, [...WITHOUT_FLOOR, 'bare files'], { keys: ['distinct'], callers, valueBytes }),
     ]
   },
   run,
@@ -111,7 +109,7 @@ async function run(spec: RunSpec): Promise<RunResult> {
   const memoryMiB = peakMemoryMiB()
   await opened.close()
   const { operations } = loop
-  if (isDistinct && WITH_TREE.includes(spec.contestant)) await checkTree(folder, operations)
+  if (isDistinct && HAS_TREE.includes(spec.contestant)) await checkTree(folder, operations)
   return {
     measures: {
       operations,
@@ -131,6 +129,8 @@ async function run(spec: RunSpec): Promise<RunResult> {
     series,
   }
 }
+
+const HAS_TREE = ['agent-state', 'bare files']
 
 /** Every key that was written has its content in a file, and another one for its metadata. */
 async function checkTree(folder: string, keys: number): Promise<void> {
