@@ -8,7 +8,7 @@ import { failureOf } from '../../src/contract/observe.js'
 import { countOf } from '../helpers/tally.js'
 import { MUTATIONS } from './support/mutations.js'
 import { tortureSettings } from './support/settings.js'
-import { loadVariant, smallSegments } from './support/variant.js'
+import { editedSources, loadVariant, smallSegments } from './support/variant.js'
 
 const { seed, isLong, testTimeoutMs } = tortureSettings()
 const SMALL_SEGMENTS = smallSegments(32_768, 49_152, 4096)
@@ -20,6 +20,14 @@ const ROUNDS_MAX = 40
 test('nothing is found where no mistake was made', async () => {
   const { hunt, Random } = await loadVariant(SMALL_SEGMENTS)
   await hunt(new Random(seed), 2)
+})
+
+test('every mistake can be made in the source as it is', () => {
+  for (const { edits } of MUTATIONS) {
+    const sources = editedSources([...SMALL_SEGMENTS, ...edits])
+    expect(sources.size).toBeGreaterThanOrEqual(new Set(edits.map(({ file }) => file)).size)
+  }
+  expect(MUTATIONS.length).toBeGreaterThan(0)
 })
 
 /** All of them in a long run, every fourth otherwise: each may take some seconds to be found. */

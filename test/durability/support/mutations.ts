@@ -24,10 +24,12 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
     ['await fs.datasyncAsync(this.#fd)', 'await early'],
   ),
-  mutation('the journal of a killed process is continued without syncing it', 'open-root.ts', [
-    'syncSegments(this.#parts.fs, this.#earlier.unneeded)',
-    '',
-  ]),
+  mutation(
+    'the journal of a killed process is continued without syncing it',
+    'earlier-segments.ts',
+    ['    writeFully(fs, fd, frame, offset)\n    fs.datasync(fd)\n', ''],
+    ['  syncSegments(fs, unneeded)\n  return null', '  return null'],
+  ),
   mutation('what recovery found is not written again', 'open-root.ts', [
     'if ((await this.#carrier.carry()) === null) return',
     'return',

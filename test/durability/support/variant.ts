@@ -39,7 +39,8 @@ export async function loadVariant(edits: readonly Edit[]): Promise<Harness> {
   const directory = mkdtempSync(join(CACHE, 'agent-state-variant-'))
   const outfile = join(directory, 'harness.mjs')
   try {
-    const left = new Set(edits)
+    const sources = editedSources(edits)
+    const left = new Set(sources.keys())
     await build({
       entryPoints: [HARNESS],
       bundle: true,
@@ -47,37 +48,39 @@ export async function loadVariant(edits: readonly Edit[]): Promise<Harness> {
       platform: 'node',
       format: 'esm',
       outfile,
-      plugins: [editing(edits, left)],
+      plugins: [replacing(sources, left)],
     })
-    if (left.size > 0) throw new Error(`files that are not there to be edited: ${describe([...left])}`)
+    if (left.size > 0) throw new Error(`files that are not part of the harness: ${[...left].join(', ')}`)
     return (await import(/* @vite-ignore */ pathToFileURL(outfile).href)) as Harness
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
 }
 
-function editing(edits: readonly Edit[], left: Set<Edit>): Plugin {
+/** By path, the source with the edits made, one after the other. */
+export function editedSources(edits: readonly Edit[]): Map<string, string> {
+  const sources = new Map<string, string>()
+  for (const { file, from, to } of edits) {
+    const path = join(SOURCE, file)
+    const parts = (sources.get(path) ?? readFileSync(path, 'utf8')).split(from)
+    if (parts.length !== 2) {
+      throw new Error(`fits ${parts.length - 1} places of ${file}, adapt it to the source: '${from}'`)
+    }
+    sources.set(path, parts.join(to))
+  }
+  return sources
+}
+
+function replacing(sources: ReadonlyMap<string, string>, left: Set<string>): Plugin {
   return {
     name: 'edit',
     setup(setup) {
       setup.onLoad({ filter: /\.ts$/ }, ({ path }) => {
-        const own = edits.filter(({ file }) => join(SOURCE, file) === path)
-        if (own.length === 0) return undefined
-        let contents = readFileSync(path, 'utf8')
-        for (const edit of own) {
-          const parts = contents.split(edit.from)
-          if (parts.length !== 2) {
-            throw new Error(`fits ${parts.length - 1} places, adapt it to the source: ${describe([edit])}`)
-          }
-          contents = parts.join(edit.to)
-          left.delete(edit)
-        }
+        const contents = sources.get(path)
+        if (contents === undefined) return undefined
+        left.delete(path)
         return { contents, loader: 'ts' }
       })
     },
   }
-}
-
-function describe(edits: readonly Edit[]): string {
-  return edits.map(({ file, from }) => `'${from}' in ${file}`).join(', ')
 }
