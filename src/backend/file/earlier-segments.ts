@@ -1,9 +1,9 @@
 /** The segments that earlier openings of a root have left in its journal. */
 import { readFully, writeFully, type FileSystem } from './file-system.js'
 import { decodeHeader, FRAME_HEADER_BYTES, verifyBody } from './frame.js'
-import type { Spare } from './journal.js'
 import type { FoundJournal } from './recovery.js'
 import { FIRST_SEGMENT_BYTES, listSegmentNames, SEGMENT_BYTES, segmentPath } from './segment.js'
+import type { Spare } from './segment-supply.js'
 import type { FrameLocation } from './tasks.js'
 
 export interface EarlierSegments {

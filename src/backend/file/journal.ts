@@ -1,6 +1,6 @@
 /**
- * Journal owns the segments and the place of the next frame. It appends frames one at a time, has the next segment
- * prepared before it is needed, and gives segments back when nothing in them is needed any more.
+ * Journal owns the segments that have frames, and the place of the next frame. It appends frames one at a time, goes on in
+ * a segment of the supply when one is full, and gives segments back when nothing in them is needed any more.
  *
  * - I1: `append` resolves after the sync. The first append that fails is the last one (I8): what the disk holds behind
  *   the last acknowledged frame is unknown from then on.
@@ -13,21 +13,22 @@ import { Histogram } from '../../histogram.js'
 import type { BackendMetrics } from '../../metrics.js'
 import { RecentHistogram } from '../../recent-histogram.js'
 import type { CheckpointFile } from './checkpoint.js'
-import { errorCode, systemError, type FileSystem } from './file-system.js'
+import type { FileSystem } from './file-system.js'
 import type { FrameEncoder } from './frame-encoder.js'
-import { FIRST_SEGMENT_BYTES, SEGMENT_BYTES, segmentPath } from './segment.js'
+import {
+  closeSynced,
+  SegmentSupply,
+  type OpenedSpare,
+  type Spare,
+  type SupplyOptions,
+} from './segment-supply.js'
 import { storeIdBytes } from './store-id.js'
-import type { TaskRunner } from './task-runner.js'
 import type { JournalPosition } from './tasks.js'
 
 /** Kept for deletions at the end of a segment that has no successor. */
 const RESERVE_BYTES = 64 * 1024
 /** The next segment is prepared when the current one is filled to this part. */
 const PREPARE_AT = 0.25
-/** After a failure to make a segment, how long it is taken to be still so. */
-const REFUSED_MS = 100
-/** Segments kept ready after a burst; others are deleted. */
-const SPARES_MAX = 4
 
 /** A segment with frames in it. Its holders are records that are not in the tree, and whoever reads from it. */
 export class Segment {
@@ -54,39 +55,21 @@ export interface Appended {
   readonly offset: number
 }
 
-export interface JournalOptions {
-  readonly fs: FileSystem
-  readonly runner: TaskRunner
-  readonly directory: string
+export interface JournalOptions extends SupplyOptions {
   readonly storeId: string
-  readonly fileMode: number
-  /** Called when a segment became ready, or failed to (the system's error code). */
-  readonly onSpace: (failure: string | null) => void
-}
-
-/** A segment without frames that are needed: frames of its earlier use have smaller sequences than any to come. */
-export interface Spare {
-  readonly id: number
-  readonly path: string
-  readonly bytes: number
 }
 
 export class Journal {
-  readonly #options: JournalOptions
+  readonly #fs: FileSystem
   readonly #storeId: Uint8Array
-  readonly #spares: Spare[] = []
+  readonly #supply: SegmentSupply
   /** With frames, oldest first; the last one is being filled. */
   readonly #segments: Segment[] = []
   #fd = -1
-  #nextId: number
-  /** Of segments that nobody knows whether they were made. */
-  readonly #abandonedIds: number[] = []
   #next: JournalPosition
   #appended = 0
   /** How much had been appended when nothing was missing in the tree. */
   #drained = 0
-  #preparing: Promise<string | null> | null = null
-  #refused: { code: string | null; atMs: number } = { code: null, atMs: 0 }
   #recycling: Promise<void> = Promise.resolve()
   #lastAppendAt = 0
   /** Milliseconds that the frames' writes and syncs took. */
@@ -96,11 +79,10 @@ export class Journal {
 
   /** `next.segment` is the first id that may be used; `next.offset` is not looked at. */
   constructor(options: JournalOptions, next: JournalPosition, spares: readonly Spare[]) {
-    this.#options = options
+    this.#fs = options.fs
     this.#storeId = storeIdBytes(options.storeId)
-    this.#nextId = next.segment
+    this.#supply = new SegmentSupply(options, next.segment, spares)
     this.#next = next
-    this.#spares.push(...spares)
   }
 
   /** What it tells of itself. */
@@ -116,11 +98,7 @@ export class Journal {
 
   /** Opens the first segment. Returns the system's code if there is no room for it. */
   async start(): Promise<string | null> {
-    if (this.#spares.length === 0) {
-      const failure = await this.#prepare(FIRST_SEGMENT_BYTES)
-      if (failure !== null) return failure
-    }
-    return this.#enter(0)
+    return this.#enter(await this.#supply.openFirst())
   }
 
   /** The place of the next frame. */
@@ -143,7 +121,7 @@ export class Journal {
   }
 
   get hasSpare(): boolean {
-    return this.#spares.length > 0
+    return this.#supply.hasSpare
   }
 
   /** Nothing in the oldest segment is needed, and it is not the current one. */
@@ -177,29 +155,12 @@ export class Journal {
         void this.prepareSpare()
       return null
     }
-    const isLarge = frameBytes > SEGMENT_BYTES
-    if (isLarge || !this.#spares.some((spare) => spare.bytes >= frameBytes)) {
-      const failure = isLarge
-        ? await this.#prepare(frameBytes)
-        : await (this.#preparing ?? this.prepareSpare())
-      if (failure !== null) return failure
-    }
-    const index = this.#spares.findIndex((spare) => spare.bytes >= frameBytes)
-    if (index === -1) return this.makeRoom(frameBytes, useReserve)
-    const spare = this.#spares[index]
-    const failure = this.#enter(index)
-    const isDropped = failure !== null && !this.#spares.includes(spare!)
-    return isDropped ? this.makeRoom(frameBytes, useReserve) : failure
+    return this.#enter(await this.#supply.open(frameBytes))
   }
 
-  /** Has the next segment prepared in the background; at most one at a time, and not again at once on a full disk. */
+  /** Has the next segment prepared in the background. Returns the system's code if there is no room for it. */
   prepareSpare(): Promise<string | null> {
-    const { code, atMs } = this.#refused
-    if (code !== null && performance.now() - atMs < REFUSED_MS) return Promise.resolve(code)
-    this.#preparing ??= this.#prepare(SEGMENT_BYTES).finally(() => {
-      this.#preparing = null
-    })
-    return this.#preparing
+    return this.#supply.prepareSpare()
   }
 
   /**
@@ -207,7 +168,7 @@ export class Journal {
    * called in the moment in which the end moves: what must hold the segment holds it before anybody sees the new end.
    */
   async append(encoder: FrameEncoder, onDurable: (appended: Appended) => void): Promise<void> {
-    const { fs } = this.#options
+    const fs = this.#fs
     const segment = this.#segments.at(-1)!
     const { sequence, previousCrc, offset } = this.#next
     const place = { storeId: this.#storeId, sequence, segment: segment.id, offset, previousCrc }
@@ -241,95 +202,26 @@ export class Journal {
       const held = this.#segments.findIndex((segment) => segment.holders > 0 || segment === current)
       if (held <= 0) return
       await writeCheckpoint()
-      for (const segment of this.#segments.splice(0, held)) await this.#giveBack(segment)
+      for (const segment of this.#segments.splice(0, held)) await this.#supply.giveBack(segment)
     })
     return this.#recycling
   }
 
   /** Waits for what is done in the background. */
   async close(): Promise<void> {
-    await Promise.allSettled([this.#preparing, this.#recycling])
-    if (this.#fd !== -1) closeSynced(this.#options.fs, this.#fd)
+    await Promise.allSettled([this.#supply.settled(), this.#recycling])
+    if (this.#fd !== -1) closeSynced(this.#fs, this.#fd)
     this.#fd = -1
   }
 
-  /**
-   * Goes on in a spare segment. Returns the system's code if it can't be opened. It stays a spare then, unless it is gone, or
-   * something else lies in its place, which is not ours to write to.
-   */
-  #enter(index: number): string | null {
-    const { fs } = this.#options
-    const spare = this.#spares[index]!
-    const previous = this.#fd
-    try {
-      this.#fd = openSegment(fs, spare)
-    } catch (error) {
-      const code = errorCode(error)
-      if (!TRANSIENT.has(code)) this.#spares.splice(index, 1)
-      return code
-    }
-    this.#spares.splice(index, 1)
-    this.#next = { ...this.#next, segment: spare.id, offset: 0 }
-    this.#segments.push(new Segment(spare.id, spare.path, spare.bytes, this.#next, this.#appended))
-    if (previous !== -1) closeSynced(fs, previous)
+  /** Goes on in the segment that was opened. Returns the system's code if there was none. */
+  #enter(opened: OpenedSpare | string): string | null {
+    if (typeof opened === 'string') return opened
+    const { id, path, bytes } = opened.spare
+    if (this.#fd !== -1) closeSynced(this.#fs, this.#fd)
+    this.#fd = opened.fd
+    this.#next = { ...this.#next, segment: id, offset: 0 }
+    this.#segments.push(new Segment(id, path, bytes, this.#next, this.#appended))
     return null
-  }
-
-  async #prepare(bytes: number): Promise<string | null> {
-    const { runner, directory, fileMode, onSpace } = this.#options
-    const id = this.#abandonedIds.pop() ?? this.#nextId++
-    const path = segmentPath(directory, id)
-    const preparing = runner.run({ kind: 'prepare-segment', path, bytes, fileMode })
-    // A worker that died may have left the file; the next attempt begins with removing it.
-    preparing.catch(() => this.#abandonedIds.push(id))
-    const failure = await this.#try(preparing)
-    if (failure === null) this.#spares.push({ id, path, bytes })
-    this.#refused = { code: failure, atMs: performance.now() }
-    onSpace(failure)
-    return failure
-  }
-
-  async #giveBack(segment: Segment): Promise<void> {
-    const { runner, onSpace } = this.#options
-    const isUsual = segment.bytes === SEGMENT_BYTES
-    if (!isUsual || this.#spares.length >= SPARES_MAX) {
-      // What can't be deleted now is deleted by the next open; nothing depends on it.
-      await this.#try(runner.run({ kind: 'remove-segments', paths: [segment.path] }))
-      return
-    }
-    this.#spares.push({ id: segment.id, path: segment.path, bytes: segment.bytes })
-    onSpace(null)
-  }
-
-  async #try(task: Promise<{ failure: { code: string } | null }>): Promise<string | null> {
-    try {
-      return (await task).failure?.code ?? null
-    } catch (error) {
-      return error instanceof Error ? error.message : String(error)
-    }
-  }
-}
-
-/** What keeps any file from being opened, and says nothing of this one. */
-const TRANSIENT: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EIO', 'EINTR'])
-
-function openSegment(fs: FileSystem, { path, bytes }: Spare): number {
-  const fd = fs.open(path, 'read-write')
-  try {
-    const { kind, size, links } = fs.stat(fd)
-    if (kind === 'file' && size === bytes && links === 1) return fd
-  } catch (error) {
-    closeSynced(fs, fd)
-    throw error
-  }
-  closeSynced(fs, fd)
-  throw systemError('ESTALE', `not the segment that was prepared: ${path}`)
-}
-
-function closeSynced(fs: FileSystem, fd: number): void {
-  try {
-    fs.close(fd)
-  } catch {
-    // Everything in it was synced, or its append has failed already: whatever closing complains of, nothing is lost.
   }
 }
