@@ -283,6 +283,11 @@ export class Backlog {
     this.find(namespace, body.key)!.known = known
   }
 
+  /** The operations are about to be tried: what is left of them if that is cut off is known from now on. */
+  trying(operations: readonly Pending[]): void {
+    for (const pending of operations) if (pending.kind === 'write') pending.known?.include(pending)
+  }
+
   /** The operation is in the tree: it leaves, unless a later one has taken its place. */
   done(backlog: NamespaceBacklog, pending: Pending): void {
     if (backlog.entries.get(pending.key) !== pending) return
@@ -386,10 +391,9 @@ function recordBytes(pending: Pending): number {
   return RECORD_BYTES + pending.key.length + (pending.kind === 'write' ? pending.size : 0)
 }
 
-/** The operation as a worker gets it. What that may leave of it is known from now on. */
+/** The operation as a worker gets it. */
 export function toTreeOperation(pending: Pending): TreeOperation {
   const { key, revision, known } = pending
-  if (pending.kind === 'write') known?.include(pending)
   const recovered = known === null ? {} : { known: known.packed() }
   if (pending.kind === 'delete') return { kind: 'delete', key, revision, ...recovered }
   const { atMs, writer, writerAtS, anonymous, segment, position, size, crc } = pending

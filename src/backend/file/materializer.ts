@@ -207,6 +207,7 @@ export class Materializer {
     namespace.isBusy = true
     this.#running.set(namespace, performance.now())
     const held = hold(taken)
+    backlog.trying(taken.entries)
     const running = runner.run({
       kind: 'materialize',
       context,

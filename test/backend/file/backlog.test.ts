@@ -8,7 +8,7 @@ import {
   type PendingNamespace,
 } from '../../../src/backend/file/backlog.js'
 import { Segment } from '../../../src/backend/file/journal.js'
-import type { JournalRecord } from '../../../src/backend/file/tasks.js'
+import type { JournalRecord, TreeOperation } from '../../../src/backend/file/tasks.js'
 import { compareUtf8 } from '../../../src/utf8.js'
 import { START } from './journal-builder.js'
 
@@ -21,6 +21,13 @@ function segment(id = 1): Segment {
 function written(key: string, revision: number, where: Segment) {
   const common = { writer: null, writerAtS: null, anonymous: true, size: 1, crc: 2 }
   return { key, revision, atMs: revision, segment: where, position: revision * 10, ...common }
+}
+
+/** The operation as it goes to a worker. */
+function tried(backlog: Backlog, key: string): TreeOperation {
+  const pending = backlog.find('n', key)!
+  backlog.trying([pending])
+  return toTreeOperation(pending)
 }
 
 function pendingOf(backlog: Backlog, namespace: string): (Pending | PendingNamespace)[] {
@@ -353,13 +360,13 @@ describe('what recovery adds', () => {
     backlog.addWrite('n', written('k', 3, where))
     backlog.addDelete('n', { key: 'l', revision: 4, atMs: 4, segment: where })
     backlog.addWrite('n', written('m', 5, where))
-    const known = ['k', 'l', 'm'].map((key) => toTreeOperation(backlog.find('n', key)!).known)
+    const known = ['k', 'l', 'm'].map((key) => tried(backlog, key).known)
     expect(known).toEqual([Uint32Array.of(1, 1, 1, 2), Uint32Array.of(2, 2), undefined])
   })
 
   test('knows what a task may have left of it that was under way when it was written again', () => {
     const backlog = recover([write(1, 'k')])
-    const task = () => toTreeOperation(backlog.find('n', 'k')!)
+    const task = () => tried(backlog, 'k')
     backlog.addWrite('n', { ...written('k', 2, where), size: 20, crc: 21 })
     for (let attempt = 0; attempt < 3; attempt++) task()
     backlog.addWrite('n', { ...written('k', 3, where), size: 30, crc: 31 })
