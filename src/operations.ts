@@ -1,7 +1,7 @@
 /** The operations of a batch, checked and encoded. */
 import type { Operation } from './api.js'
 import { checkOptions } from './check-options.js'
-import type { RequestedOperation } from './coordinator/request.js'
+import type { RequestedOperation } from './requests.js'
 import { stateError } from './errors.js'
 import { checkKey, normalizeKey } from './key.js'
 import type { Limits } from './limits.js'

@@ -14,8 +14,8 @@ import type {
 } from './api.js'
 import type { Head } from './backend/backend.js'
 import type { ByteSlab } from './byte-slab.js'
-import type { ChangeTerms, OperationResult, RequestAnswer, RequestBody } from './coordinator/request.js'
-import type { SeenKeys } from './coordinator/seen-keys.js'
+import type { ChangeTerms, OperationResult, RequestAnswer, RequestBody } from './requests.js'
+import type { SeenKeys } from './seen-keys.js'
 import type { Limits } from './limits.js'
 
 /** What a caller learns of an entry besides its value. */

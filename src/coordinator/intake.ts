@@ -6,14 +6,15 @@
  * - I11: when the store fails, everything that waits here is refused: nothing of it was changed.
  */
 import { performance } from 'node:perf_hooks'
-import { stateError, type AgentStateError } from '../errors.js'
+import type { AgentStateError } from '../errors.js'
 import type { Limits } from '../limits.js'
-import { appended } from './appended.js'
+import { appended } from '../appended.js'
 import type { CommitCounts } from './commit-counts.js'
 import { Admission, Mailbox } from './mailbox.js'
 import type { KeyState, NamespaceState } from './namespace-state.js'
 import type { Namespaces } from './namespaces.js'
 import type { Reader } from './reader.js'
+import { storeFailed } from './refusals.js'
 import { NO_STATES, type Request } from './request.js'
 
 export class Intake {
@@ -243,15 +244,4 @@ function takeLoadError(request: Request): AgentStateError | null {
     state.loadError = null
   }
   return error
-}
-
-/** An error of its own for every caller: nothing was changed for this one. */
-export function storeFailed(cause: unknown): AgentStateError {
-  return stateError(
-    'STORE_FAILED',
-    'the store has failed and takes no more writes; close it and open it again',
-    {
-      cause,
-    },
-  )
 }

@@ -6,7 +6,7 @@
 import type { Writer } from '../api.js'
 import type { Head, HeadAnswer, UnreadableHead } from '../backend/backend.js'
 import type { AgentStateError } from '../errors.js'
-import { appended } from './appended.js'
+import { appended } from '../appended.js'
 import { Cacheable } from './bounded-cache.js'
 import type { KeyView } from './conflict.js'
 import type { HistoryPlace } from './history.js'

@@ -6,7 +6,7 @@
 import type { Conflict, Writer } from '../api.js'
 import type { Change, Unit } from '../backend/backend.js'
 import type { AgentStateError } from '../errors.js'
-import { appended } from './appended.js'
+import { appended } from '../appended.js'
 import { detectConflict, type KeyView } from './conflict.js'
 import { PlannedNames, type Names } from './names.js'
 import type { KeyState } from './namespace-state.js'
@@ -19,7 +19,8 @@ import {
   revisionMismatch,
   type RefusedEntry,
 } from './refusals.js'
-import type { ChangeRequest, Request, RequestedOperation, RequestedWrite } from './request.js'
+import type { Request } from './request.js'
+import type { ChangeRequest, RequestedOperation, RequestedWrite } from '../requests.js'
 
 /** What a plan may look at. */
 export interface PlanView {

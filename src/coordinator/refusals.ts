@@ -1,4 +1,4 @@
-/** The errors that a plan refuses requests with. */
+/** The errors that requests are refused with. */
 import type { Conflict } from '../api.js'
 import { stateError, type AgentStateError } from '../errors.js'
 import { displayName } from '../writer.js'
@@ -70,4 +70,10 @@ function conflictMessage(conflict: Conflict, kind: 'write' | 'delete'): string {
     `agent_state.${kind}: key '${conflict.key}' was previously ${found} by '${previous}' ` +
     `and is now being ${verb} by '${displayName(conflict.current)}'`
   )
+}
+
+/** An error of its own for every caller: nothing was changed for this one. */
+export function storeFailed(cause: unknown): AgentStateError {
+  const message = 'the store has failed and takes no more writes; close it and open it again'
+  return stateError('STORE_FAILED', message, { cause })
 }

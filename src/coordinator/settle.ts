@@ -5,12 +5,13 @@
 import type { DeleteResult, WriteResult } from '../api.js'
 import type { Head } from '../backend/backend.js'
 import type { CommitCounts } from './commit-counts.js'
-import { appended } from './appended.js'
+import { appended } from '../appended.js'
 import type { NamespaceState } from './namespace-state.js'
 import type { Namespaces } from './namespaces.js'
 import { settledConflict, type Decision, type PlannedConflict, type PlannedOperation } from './plan.js'
 import type { Publisher } from './publisher.js'
-import type { OperationResult, Request, RequestAnswer } from './request.js'
+import type { Request } from './request.js'
+import type { OperationResult, RequestAnswer } from '../requests.js'
 
 export interface SettleContext {
   readonly namespaces: Namespaces

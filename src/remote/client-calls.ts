@@ -9,8 +9,8 @@
  *   `OUTCOME_UNKNOWN` for a change that was posted and not answered.
  */
 import { onAbort } from '../abort.js'
-import type { RequestedOperation } from '../coordinator/request.js'
-import type { SeenKeys } from '../coordinator/seen-keys.js'
+import type { RequestedOperation } from '../requests.js'
+import type { SeenKeys } from '../seen-keys.js'
 import { stateError } from '../errors.js'
 import type { Limits } from '../limits.js'
 import { IdTable } from './id-table.js'

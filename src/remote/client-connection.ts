@@ -7,7 +7,7 @@
  */
 import type { MessagePort } from 'node:worker_threads'
 import type { Conflict, EventMap, WatchItem } from '../api.js'
-import type { OperationResult } from '../coordinator/request.js'
+import type { OperationResult } from '../requests.js'
 import { AgentStateError, stateError } from '../errors.js'
 import type { EventType } from '../event-bus.js'
 import type { HostState } from '../store-host.js'

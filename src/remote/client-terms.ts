@@ -2,7 +2,7 @@
  * ClientTerms owns the numbers by which changes refer to identities and policies, so that they travel once. Sessions with
  * the same identity and policies share a number; when all are taken, the one that was given first is given anew.
  */
-import type { ChangeTerms } from '../coordinator/request.js'
+import type { ChangeTerms } from '../requests.js'
 import type { BatchWriter } from './batch-writer.js'
 import { CALL, TERMS_SLOTS } from './wire.js'
 

@@ -1,6 +1,6 @@
 /** How the host says things to a connection; the layout is in wire.ts. */
 import type { Conflict, ConflictEvent, WatchItem } from '../api.js'
-import type { OperationResult, RequestedOperation } from '../coordinator/request.js'
+import type { OperationResult, RequestedOperation } from '../requests.js'
 import type { StoreMetrics } from '../metrics.js'
 import type { FoundEntry, KnownHead } from '../store-host.js'
 import { encodeError } from './encode-error.js'

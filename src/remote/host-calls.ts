@@ -2,7 +2,8 @@
  * HostCalls takes the calls of one connection out of its batches and has them done. Whoever sends them may be hostile: the
  * shape of a call is checked while it is read, its content as a session would check it, and its bounds last.
  */
-import { Request, type RequestAnswer, type RequestBody } from '../coordinator/request.js'
+import { Request } from '../coordinator/request.js'
+import type { RequestAnswer, RequestBody } from '../requests.js'
 import type { EventType } from '../event-bus.js'
 import { checkKey } from '../key.js'
 import { NAMESPACE_BYTES_MAX } from '../limits.js'

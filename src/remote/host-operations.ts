@@ -3,8 +3,8 @@
  * the store's limits is refused as a call in the store's own thread is; only what no limits allow is malformed.
  */
 import type { ByteSlab } from '../byte-slab.js'
-import { appended } from '../coordinator/appended.js'
-import type { RequestedOperation } from '../coordinator/request.js'
+import { appended } from '../appended.js'
+import type { RequestedOperation } from '../requests.js'
 import { LARGEST_LIMITS } from '../limits.js'
 import { checkCount, checkOperations } from '../operations.js'
 import type { TakingHost } from '../store-host.js'

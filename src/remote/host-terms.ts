@@ -3,7 +3,7 @@
  * hold against the rules is refused when it is used.
  */
 import type { ConflictPolicy, Durability, Writer } from '../api.js'
-import type { ChangeTerms } from '../coordinator/request.js'
+import type { ChangeTerms } from '../requests.js'
 import { normalizeWriter } from '../writer.js'
 import type { BatchReader } from './batch-reader.js'
 import { MalformedBatch } from './batch-reader.js'

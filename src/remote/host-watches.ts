@@ -5,7 +5,7 @@
 import type { WatchItem, WatchOptions } from '../api.js'
 import type { Coordinator } from '../coordinator/coordinator.js'
 import { stateError } from '../errors.js'
-import type { WatchIterable } from '../watch.js'
+import type { WatchIterable } from '../coordinator/watch.js'
 import { EVENT_WINDOW } from './wire.js'
 
 export interface WatchAnswers {

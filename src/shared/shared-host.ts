@@ -18,8 +18,8 @@ import type {
   WriteResult,
   Writer,
 } from '../api.js'
-import type { RequestAnswer, RequestBody } from '../coordinator/request.js'
-import type { SeenKeys } from '../coordinator/seen-keys.js'
+import type { RequestAnswer, RequestBody } from '../requests.js'
+import type { SeenKeys } from '../seen-keys.js'
 import { AgentStateError } from '../errors.js'
 import { checkKey } from '../key.js'
 import type { Limits } from '../limits.js'

@@ -3,12 +3,7 @@ import type { EventMap } from '../../src/api.js'
 import type { HeadAnswer, ReadAnswer } from '../../src/backend/backend.js'
 import { deferred, nextTurn, type Deferred } from '../../src/contract/observe.js'
 import { Coordinator } from '../../src/coordinator/coordinator.js'
-import type {
-  ChangeTerms,
-  OperationResult,
-  RequestAnswer,
-  RequestedOperation,
-} from '../../src/coordinator/request.js'
+import type { ChangeTerms, OperationResult, RequestAnswer, RequestedOperation } from '../../src/requests.js'
 import { EventBus } from '../../src/event-bus.js'
 import { DEFAULT_LIMITS, type Limits } from '../../src/limits.js'
 import { HeldBackend } from '../helpers/held-backend.js'

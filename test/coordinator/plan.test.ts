@@ -5,12 +5,8 @@ import type { Head } from '../../src/backend/backend.js'
 import { NamespaceState, type KeyState } from '../../src/coordinator/namespace-state.js'
 import { Names } from '../../src/coordinator/names.js'
 import { plan, settledConflict, settledRevision, type PlannedRequests } from '../../src/coordinator/plan.js'
-import {
-  Request,
-  type ChangeTerms,
-  type RequestBody,
-  type RequestedOperation,
-} from '../../src/coordinator/request.js'
+import { Request } from '../../src/coordinator/request.js'
+import type { ChangeTerms, RequestBody, RequestedOperation } from '../../src/requests.js'
 import { TERMS } from './coordinated.js'
 
 const FIRST_REVISION = 100

@@ -8,13 +8,9 @@ import { Names } from '../../src/coordinator/names.js'
 import { plan } from '../../src/coordinator/plan.js'
 import { Publisher } from '../../src/coordinator/publisher.js'
 import { valueOf } from '../../src/coordinator/value-cache.js'
-import {
-  Request,
-  type ChangeTerms,
-  type RequestBody,
-  type RequestedOperation,
-} from '../../src/coordinator/request.js'
-import { SeenKeys } from '../../src/coordinator/seen-keys.js'
+import { Request } from '../../src/coordinator/request.js'
+import type { ChangeTerms, RequestBody, RequestedOperation } from '../../src/requests.js'
+import { SeenKeys } from '../../src/seen-keys.js'
 import { settle, type SettleContext } from '../../src/coordinator/settle.js'
 import { EventBus } from '../../src/event-bus.js'
 import { DEFAULT_LIMITS } from '../../src/limits.js'

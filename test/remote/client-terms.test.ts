@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Writer } from '../../src/api.js'
-import type { ChangeTerms } from '../../src/coordinator/request.js'
+import type { ChangeTerms } from '../../src/requests.js'
 import { BatchReader } from '../../src/remote/batch-reader.js'
 import { BatchWriter } from '../../src/remote/batch-writer.js'
 import { UNBOUNDED } from '../../src/remote/bounds.js'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { SeenKeys } from '../../src/coordinator/seen-keys.js'
+import { SeenKeys } from '../src/seen-keys.js'
 
 describe('SeenKeys', () => {
   test('tells a key that was seen missing from one that was never seen', () => {

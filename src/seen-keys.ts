@@ -3,7 +3,7 @@
  * beyond the bound, the key seen longest ago counts as never seen (I9). Seeing a key again only stamps it, since that is
  * done for every write; which ones were seen longest ago is found out when one has to go, for many at a time.
  */
-import { ownText } from '../utf8.js'
+import { ownText } from './utf8.js'
 
 interface SeenKey {
   readonly key: string

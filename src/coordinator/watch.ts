@@ -6,10 +6,10 @@
  * - At the bound of its buffer the watch fails with `WATCH_OVERFLOW` after what is buffered: a gap is never silent (I9).
  *   `lastRevision` is the last one of which every change was buffered, so a watch after it leaves nothing out.
  */
-import type { Change, WatchItem, WatchOptions } from './api.js'
-import { BoundedIterator } from './bounded-iterator.js'
-import type { Coordinator } from './coordinator/coordinator.js'
-import { AgentStateError, stateError } from './errors.js'
+import type { Change, WatchItem, WatchOptions } from '../api.js'
+import { BoundedIterator } from '../bounded-iterator.js'
+import type { Coordinator } from './coordinator.js'
+import { AgentStateError, stateError } from '../errors.js'
 
 /** Heads that are looked up in one go for the items in front. */
 const HEADS_AHEAD = 64
