@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { transform } from 'esbuild'
@@ -97,6 +97,17 @@ describe('README.md', () => {
       target.startsWith('#') ? anchors.has(target) : existsSync(join(repository, target))
     expect(targets).not.toEqual([])
     expect(targets.filter((target) => !isThere(target))).toEqual([])
+  })
+
+  test('names every code that the command line has of its own', () => {
+    const folder = join(repository, 'src', 'cli')
+    const sources = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'))
+    const codes = sources.flatMap((source) =>
+      [...source.matchAll(/new CliError\(\s*'([A-Z_]+)'/g)].map(([, code = '']) => code),
+    )
+    const markdown = readFileSync(readme, 'utf8')
+    expect(codes).toContain('USAGE')
+    expect(codes.filter((code) => !markdown.includes(`\`${code}\``))).toEqual([])
   })
 
   test('has examples that compile as strict TypeScript as they are', async () => {
