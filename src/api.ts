@@ -187,7 +187,7 @@ export interface Store extends AsyncDisposable {
   health(): Promise<Health>
   /**
    * Finishes what was admitted, rejects the rest with `STORE_CLOSED`, flushes, releases the root. Idempotent. Of a
-   * connection: finishes what was asked through it and flushes; the store stays open.
+   * connection: finishes what was asked through it and flushes; the store stays open. A signal ends the waiting only.
    */
   close(options?: CloseOptions): Promise<void>
 }
@@ -238,7 +238,11 @@ export interface DeleteResult {
 export type Operation = If & ({ readonly write: string; readonly value: Value } | { readonly delete: string })
 
 export type Results<O extends readonly Operation[]> = {
-  [I in keyof O]: O[I] extends { readonly write: string } ? WriteResult : DeleteResult
+  [I in keyof O]: O[I] extends { readonly write: string }
+    ? WriteResult
+    : O[I] extends { readonly delete: string }
+      ? DeleteResult
+      : WriteResult | DeleteResult
 }
 
 export type Next<T> = T | undefined | Promise<T | undefined>

@@ -54,7 +54,7 @@ export type ErrorOutcome = 'unchanged' | 'unknown' | 'committed'
 interface Base<C extends Code> extends Error {
   readonly code: C
   readonly outcome: ErrorOutcome
-  /** The same call may succeed later without a change in what is asked. */
+  /** The same may succeed later; of a condition that was not met, with the revision that is there then. */
   readonly retryable: boolean
   readonly namespace?: string
   readonly key?: string

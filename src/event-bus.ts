@@ -9,6 +9,7 @@ import type { EventMap, Events, Filter } from './api.js'
 import { onAbort } from './abort.js'
 import { BoundedIterator } from './bounded-iterator.js'
 import { checkFunction } from './check-options.js'
+import { isThenable } from './is-thenable.js'
 import { thrownText } from './messages.js'
 import { checkFilter } from './options.js'
 
@@ -238,12 +239,6 @@ export class EventBus implements Events {
 /** What is published happens in the context of whoever caused it, an update's turn say, which is none of the listener's. */
 function inOwnContext<E>(listener: (event: E) => unknown): (event: E) => unknown {
   return AsyncResource.bind(listener)
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
-  )
 }
 
 function checkType(type: unknown): asserts type is Type {

@@ -25,13 +25,8 @@ import type {
   Writer,
 } from './api.js'
 import { checkFunction } from './check-options.js'
-import type {
-  OperationResult,
-  RequestAnswer,
-  RequestBody,
-  RequestedOperation,
-} from './coordinator/request.js'
-import { SeenKeys } from './coordinator/seen-keys.js'
+import type { OperationResult, RequestAnswer, RequestBody, RequestedOperation } from './requests.js'
+import { SeenKeys } from './seen-keys.js'
 import { stateError } from './errors.js'
 import { buildHandoff, HANDOFF_KEY, parseHandoff } from './handoff.js'
 import { normalizeKey } from './key.js'
@@ -198,6 +193,7 @@ export class SessionHandle implements Session {
     const requested = toOperations(operations, this.#host, (key) => this.#seen?.get(key))
     if (requested.operations.length === 0) {
       this.#host.checkOpen()
+      if (terms.signal?.aborted === true) throw terms.signal.reason
       return [] as unknown as Results<O>
     }
     const body = { kind: 'change' as const, operations: requested.operations, single: false, terms }
@@ -212,7 +208,11 @@ export class SessionHandle implements Session {
     return this.#host.list(this.namespace, asked, asked?.signal ?? this.#defaults.signal)
   }
 
-  async *entries(page?: Page): AsyncGenerator<Entry, void> {
+  entries(page?: Page): AsyncGenerator<Entry, void> {
+    return this.#entries(checkPage(page))
+  }
+
+  async *#entries(page: Page | undefined): AsyncGenerator<Entry, void> {
     const keys = await this.list(page)
     const wait = page?.signal === undefined ? undefined : { signal: page.signal }
     for (let i = 0; i < keys.length; i += READ_AHEAD) {

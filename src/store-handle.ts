@@ -20,6 +20,7 @@ import { orAborted } from './abort.js'
 import { wallClockMs } from './clock.js'
 import { stateError } from './errors.js'
 import { closedHealth, healthOf, noAnswer, type Health } from './health.js'
+import { isThenable } from './is-thenable.js'
 import { thrownText } from './messages.js'
 import type { StoreMetrics } from './metrics.js'
 import { validateNamespace } from './namespace.js'
@@ -77,8 +78,13 @@ export class StoreHandle implements Store {
   init(namespace: string, options?: Defaults): Promise<Session>
   async init(namespaceOrOptions?: string | Defaults, options?: Defaults): Promise<Session> {
     const named = typeof namespaceOrOptions === 'string'
+    if (!named && namespaceOrOptions !== undefined && options !== undefined) {
+      throw new TypeError('init takes options once, behind the namespace or alone')
+    }
     const namespace = named ? validateNamespace(namespaceOrOptions) : uuidv7()
-    const session = this.#session(namespace, named ? options : namespaceOrOptions)
+    // A namespace that is undefined is as good as none: the options behind it are meant all the same.
+    const given = named || namespaceOrOptions === undefined ? options : namespaceOrOptions
+    const session = this.#session(namespace, given)
     await this.#host.submit(namespace, { kind: 'create' }, 0, null, session.signal)
     return session.session
   }
@@ -187,15 +193,20 @@ async function within<T>(ms: number, promise: Promise<T>): Promise<T | null> {
   }
 }
 
-/** A progress callback is no reason to stop: what it throws becomes a warning of the process. */
+/** A progress callback is no reason to stop: what it throws, or rejects with, becomes a warning of the process. */
 function guarded(onProgress: CloseOptions['onProgress']): CloseOptions['onProgress'] {
   if (onProgress === undefined) return undefined
+  const failed = (error: unknown): void => {
+    const message = `the progress callback of close() failed: ${thrownText(error)}`
+    process.emitWarning(message, { type: 'AgentStateWarning', code: 'LISTENER_FAILED' })
+  }
+  const call: (done: number, total: number) => unknown = onProgress
   return (done, total) => {
     try {
-      onProgress(done, total)
+      const result = call(done, total)
+      if (isThenable(result)) result.then(undefined, failed)
     } catch (error) {
-      const message = `the progress callback of close() failed: ${thrownText(error)}`
-      process.emitWarning(message, { type: 'AgentStateWarning', code: 'LISTENER_FAILED' })
+      failed(error)
     }
   }
 }

@@ -2,7 +2,7 @@
  * What users hand to a store may throw, reject, never answer, or do harm: listeners, functions of updates, schemas, values
  * with getters, consumers of iterators, progress callbacks. The call that it belongs to is told; everything else goes on.
  */
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { EventMap, Operation, Schema, Session, Store } from '../../src/api.js'
 import { failureOf, nextTurn, record, refusal } from '../../src/contract/observe.js'
 import { openStore } from '../../src/store.js'
@@ -67,6 +67,9 @@ async function failsWith(call: Promise<unknown>, error: unknown): Promise<boolea
   }
   return false
 }
+
+/** An async function passes for one that gives nothing. */
+const rejects = (() => Promise.reject(new Error('from a promise'))) as unknown as () => void
 
 function fail(): never {
   throw new Error('a trap')
@@ -239,12 +242,21 @@ describe('callbacks that do not come back', () => {
     await refusal('STORE_CLOSED', () => written.write('k', 'w'))
   })
 
-  test('I11: a progress callback that throws keeps nobody from closing', async () => {
+  test.each([
+    ['throws', fail],
+    ['rejects', rejects],
+  ])('I11: a progress callback that %s keeps nobody from closing', async (_, onProgress) => {
+    const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    onTestFinished(() => warned.mockRestore())
     const other = await openStore({ backend: fastBackend(temporaryDirectory()) })
     other.events.on('warning', () => {})
     const written = await other.init('n')
     await Promise.all(['a', 'b', 'c'].map((key) => written.write(key, key)))
-    await other.close({ onProgress: fail })
+    await other.close({ onProgress })
     expect(other.state).toBe('closed')
+    expect(warned).toHaveBeenCalledWith(
+      expect.stringContaining('the progress callback of close() failed'),
+      expect.objectContaining({ code: 'LISTENER_FAILED' }),
+    )
   })
 })

@@ -89,6 +89,17 @@ describe('openStore', () => {
     expect(await (await again.resume('n')).read('k')).toBe('1')
   })
 
+  test('options of a session count behind a namespace that is undefined, and are not taken twice', async () => {
+    const store = await openStore({ backend: memoryBackend() })
+    onTestFinished(() => store.close())
+    const unset = undefined as unknown as string
+    const session = await store.init(unset, { writer: { writerId: 'ada' } })
+    await session.write('k', '1')
+    expect((await session.stat('k'))?.writer).toEqual({ writerId: 'ada' })
+    const twice = { writer: { writerId: 'bob' } } as unknown as string
+    await expect(store.init(twice, { conflictPolicy: 'error' })).rejects.toThrow(TypeError)
+  })
+
   test('limits and the defaults are as documented', async () => {
     const store = await openStore({
       backend: memoryBackend(),

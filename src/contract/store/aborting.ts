@@ -28,6 +28,7 @@ const CALLS: Readonly<Record<string, (store: Store, session: Session, wait: Wait
   delete: (_, session, wait) => session.delete('k', wait),
   update: (_, session, wait) => session.update('k', () => '2', wait),
   batch: (_, session, wait) => session.batch([{ write: 'k', value: '2' }], wait),
+  'batch of nothing': (_, session, wait) => session.batch([], wait),
   list: (_, session, wait) => session.list(wait),
   entries: (_, session, wait) => collect(session.entries(wait)),
   watch: (_, session, wait) => collect(session.watch(wait)),
