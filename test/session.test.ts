@@ -1,5 +1,5 @@
-import { describe, expect, test } from 'vitest'
-import type { Defaults, WriteOptions } from '../src/api.js'
+import { describe, expect, expectTypeOf, test } from 'vitest'
+import type { Defaults, DeleteResult, Operation, WriteOptions, WriteResult } from '../src/api.js'
 import { collect, failureOf, refusal } from '../src/contract/observe.js'
 import type { RequestAnswer, RequestBody } from '../src/requests.js'
 import type { SeenKeys } from '../src/seen-keys.js'
@@ -135,6 +135,15 @@ describe('what a session asks for', () => {
     await refusal('INVALID_KEY', () => session.write('../k', 'v'))
     await refusal('LIMIT_EXCEEDED', () => given({}, { valueBytesMax: 1 }).session.write('k', 'vv'))
     expect([submitted, asked, updates]).toEqual([[], [], []])
+  })
+
+  test('the results of operations that are no literal may be of either type', async () => {
+    const { session } = given()
+    const operations: Operation[] = [{ write: 'k', value: '' }]
+    expectTypeOf(await session.batch(operations)).items.toEqualTypeOf<WriteResult | DeleteResult>()
+    const [written, deleted] = await session.batch([{ write: 'k', value: '' }, { delete: 'l' }])
+    expectTypeOf(written).toEqualTypeOf<WriteResult>()
+    expectTypeOf(deleted).toEqualTypeOf<DeleteResult>()
   })
 
   test('an empty batch asks for nothing', async () => {

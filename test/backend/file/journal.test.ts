@@ -83,6 +83,22 @@ function filling(segmentBytes: number, left: number): FrameEncoder {
   return frame(segmentBytes - left - FRAME_ALIGNMENT)
 }
 
+test('where not even a new segment is what was prepared, no other one is made, and it is tried again later', async () => {
+  const { runner, journal } = given([spare(1)])
+  await journal.start()
+  const { script } = runner
+  let prepared = 0
+  runner.script = (task: Task) => {
+    if (task.kind === 'prepare-segment') prepared++
+    return { failure: null }
+  }
+  const large = filling(SEGMENT_BYTES, 0)
+  expect(await journal.makeRoom(large.frameBytes, false)).toBe('ENOENT')
+  expect(prepared).toBe(1)
+  runner.script = script
+  await append(journal, large)
+})
+
 describe('appending', () => {
   test('I1: a frame is written where the last one ended, synced, and linked to it', async () => {
     const { fs, journal } = given([spare(1)])
