@@ -1,5 +1,6 @@
 /** Looks for mistakes in every way there is, one after the other, until one is found or enough was tried. */
-import { randomSurvival, type Survival } from './disk/disk-state.js'
+import { EXTREMES, randomSurvival, type Survival } from './disk/disk-state.js'
+import { ROOT } from './disk/machine.js'
 import {
   describeEnding,
   explore,
@@ -12,6 +13,7 @@ import {
   type Life,
   type WorkSettings,
 } from './explore.js'
+import { placeOf } from './protocol-step.js'
 import type { Random } from './random.js'
 import { orderlyWorkload, paused, randomWorkload } from './workload.js'
 
@@ -19,6 +21,7 @@ export async function hunt(random: Random, rounds: number): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     await endAtSteps(random.fork(`steps ${round}`))
     await endRecoveries(random.fork(`recoveries ${round}`))
+    await loseWhatWasFound(random.fork(`found ${round}`))
     for (let chain = 0; chain < 2; chain++) await crashAgainAndAgain(random.fork(`chain ${round} ${chain}`))
   }
 }
@@ -45,6 +48,19 @@ async function endRecoveries(random: Random): Promise<void> {
       await explore(recovery, draw, [{ moments: draw.shuffled(moments).slice(0, 12), endings: oneSurvival }])
     })
   }
+}
+
+/** Kills a process whose last frame is in memory only, and cuts the power while an opening makes use of that frame. */
+async function loseWhatWasFound(random: Random): Promise<void> {
+  const life = await liveAndWork(random, { ...work(random, 0), close: false })
+  const names = life.recording.steps((path) => placeOf(ROOT, path))
+  const syncs = [...names.keys()].filter((index) => names[index] === 'main: datasync segment')
+  const ending = { moment: random.pick(syncs), survival: null }
+  await inContext([describeEnding(life, ending)], async () => {
+    const recovery = await recover(life, ending, random)
+    const { moments } = momentsOfSteps(recovery, random, 0)
+    await explore(recovery, random, [{ moments, endings: () => EXTREMES.slice(0, 1) }])
+  })
 }
 
 const oneSurvival = (random: Random): Survival[] => [randomSurvival(random)]
