@@ -17,7 +17,7 @@ export async function settleOwner(
     const store = await connectStore({ root }, { signal })
     return {
       settle: () => store.flush({ signal }),
-      close: () => store.close({ flush: false }),
+      close: () => store.close({ flush: false, signal }),
     }
   } catch (error) {
     signal.throwIfAborted()

@@ -98,10 +98,11 @@ async function sharedStoreOf(
   return { store: await shareStore({ root, writer, signal, ownerWaitMs }), isOwner: true }
 }
 
-/** The owner of a root brings its files up to date in its own time; it need not be waited for. */
-async function close({ status }: CommandContext, store: Store, flush: boolean): Promise<void> {
+/** Another process that owns the root brings its files up to date in its own time, and may give no answer any more. */
+async function close({ status, signal }: CommandContext, store: Store, isOwner: boolean): Promise<void> {
+  if (!isOwner) return store.close({ flush: false, signal })
   const onProgress = (done: number, total: number): void => {
     if (total > 1) status.bar(done, total, `bringing the files up to date, ${done} of ${total}`)
   }
-  await store.close({ flush, onProgress })
+  await store.close({ flush: true, onProgress })
 }
