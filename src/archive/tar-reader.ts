@@ -24,13 +24,14 @@ export class TarReader implements ArchiveReader {
   }
 
   async *items(signal: AbortSignal): AsyncGenerator<ArchiveItem> {
-    const source = this.#open()
-    const decoder = createTarDecoder({ strict: true })
-    const piped = feed(source, decoder.writable, signal)
-    // The reading side learns of a failure too.
-    piped.catch(() => {})
     const tar = new TarItems()
+    let source: Readable | null = null
     try {
+      source = this.#open()
+      const decoder = createTarDecoder({ strict: true })
+      const piped = feed(source, decoder.writable, signal)
+      // The reading side learns of a failure too.
+      piped.catch(() => {})
       for await (const entry of decoder.readable) {
         signal.throwIfAborted()
         const item = await tar.take(entry)
@@ -43,7 +44,7 @@ export class TarReader implements ArchiveReader {
       const message = error instanceof Error ? error.message : String(error)
       throw new ArchiveError('damaged', `the tar stream can't be read: ${message}`)
     } finally {
-      source.destroy()
+      source?.destroy()
     }
     yield tar.end()
   }

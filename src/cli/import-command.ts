@@ -1,4 +1,5 @@
-import { createReadStream, statSync } from 'node:fs'
+import { constants, createReadStream, openSync, statSync, type Stats } from 'node:fs'
+import { Socket } from 'node:net'
 import { resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { Command, Option } from 'commander'
@@ -32,8 +33,9 @@ import. Contents are compared with their checksums. A directory that has neither
 because it may be anything; with --plain, every folder in it becomes a namespace, and its files become keys without a writer.
 
 Keys that are there already are not touched: by default nothing is imported then. A directory or file is read to its end
-before anything is written; of a stream, what came before the failure stays, and --if-absent goes on from there: the command then
-says how much that is, and ends with 1. Batches of up to 256 keys are written all or nothing. The root is made if --root names it.
+before anything is written; of a stream or pipe, what came before the failure stays, and --if-absent goes on from there: the
+command then says how much that is, and ends with 1. Batches of up to 256 keys are written all or nothing. The root is made
+if --root names it.
 
 Examples:
   agent-state import backup-monday --root ./restored
@@ -138,16 +140,24 @@ function readerOf(
       false,
     )
   const path = resolve(source)
-  let isDirectory: boolean
+  let stats: Stats
   try {
-    isDirectory = statSync(path).isDirectory()
-    if (isDirectory && plain !== true && !isArchiveDirectory(path)) throw noArchive(path)
+    stats = statSync(path)
+    if (stats.isDirectory() && plain !== true && !isArchiveDirectory(path)) throw noArchive(path)
   } catch (error) {
     if (error instanceof CliError) throw error
     const message = error instanceof Error ? error.message : String(error)
     throw new CliError('INPUT_UNREADABLE', ExitCode.usage, `${path} can't be read (${message})`)
   }
-  return isDirectory ? new DirectoryReader(path) : new TarReader(() => createReadStream(path), true)
+  if (stats.isDirectory()) return new DirectoryReader(path)
+  if (stats.isFIFO()) return new TarReader(() => openPipe(path, signal), false)
+  return new TarReader(() => createReadStream(path, { signal }), stats.isFile())
+}
+
+/** A file is read in another thread, which would wait for the pipe's other end, and the process for the thread. */
+function openPipe(path: string, signal: AbortSignal): Readable {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  return new Socket({ fd, readable: true, writable: false, signal })
 }
 
 function noArchive(path: string): CliError {
