@@ -1,7 +1,7 @@
 import { constants, createReadStream, openSync, statSync, type Stats } from 'node:fs'
 import { Socket } from 'node:net'
 import { resolve } from 'node:path'
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { Command, Option } from 'commander'
 import type { ArchiveReader } from '../archive/archive-reader.js'
 import { DirectoryReader, isArchiveDirectory } from '../archive/directory-reader.js'
@@ -134,11 +134,9 @@ function readerOf(
   { plain }: Options,
   { surroundings, signal }: CommandContext,
 ): ArchiveReader {
+  // The reader closes what it reads when it ends: standard input that goes on would keep the process alive.
   if (source === undefined || source === '-')
-    return new TarReader(
-      () => Readable.from(inputUntil(surroundings.input, signal), { objectMode: false }),
-      false,
-    )
+    return new TarReader(() => inputUntil(surroundings.input, signal), false)
   const path = resolve(source)
   let stats: Stats
   try {

@@ -1,4 +1,4 @@
-/** Where an import reads from: pipes by name, which give everything once. */
+/** Where an import reads from: pipes by name, which give everything once, and standard input that nobody closes. */
 import { spawnSync } from 'node:child_process'
 import { constants, existsSync, openSync } from 'node:fs'
 import { Socket } from 'node:net'
@@ -50,4 +50,11 @@ describe.runIf(CAN_MAKE_PIPES)('a pipe that has a name', () => {
     child.kill('SIGINT')
     expect(await ended).toMatchObject({ status: 130, signal: null })
   })
+})
+
+test('an import that fails ends, though standard input goes on', async () => {
+  const child = startCli(['import', '--root', temporaryRoot()])
+  const ended = endOf(child)
+  child.stdin!.on('error', () => {}).write(Buffer.alloc(1024, 'no archive'))
+  expect(await ended).toMatchObject({ status: 5, errors: expect.stringContaining('ARCHIVE_DAMAGED') })
 })
