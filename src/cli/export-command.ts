@@ -14,7 +14,7 @@ import { addCommonOptions } from './parse-options.js'
 import { printable } from './printable.js'
 import { runs, type CommandContext } from './run-command.js'
 import { rootOf, withStore } from './store-of-root.js'
-import { fileSink, outputSink } from './tar-sinks.js'
+import { fileSink, outputFailure, outputSink } from './tar-sinks.js'
 
 interface Options {
   readonly output?: string
@@ -70,7 +70,7 @@ async function run(context: CommandContext, options: Options, namespaces: string
       if (error instanceof ArchiveError) return archiveFailure(error)
       if (error instanceof TooBusyError)
         throw new CliError('TOO_BUSY', ExitCode.failed, `${error.message}; nothing was exported`)
-      throw error
+      throw toStandardOutput ? outputFailure(context.output, error) : error
     }
   })
   context.status.end()

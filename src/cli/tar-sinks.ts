@@ -9,24 +9,27 @@ import { CliError } from './cli-error.js'
 import { ExitCode } from './exit-code.js'
 import { isClosedPipe, type Output } from './output.js'
 
-/** Half an archive is none: that nobody reads it any more is a failure here. */
 export function outputSink(output: Output): TarSink {
   return {
     async write(bytes) {
       try {
         await output.write(bytes)
       } catch (error) {
-        if (!isClosedPipe(output.gone.reason)) throw error
-        throw new CliError(
-          'PIPE_CLOSED',
-          ExitCode.failed,
-          'whoever reads the archive has stopped before its end',
-        )
+        throw outputFailure(output, error)
       }
     },
-    finish: () => output.end(),
+    async finish() {
+      await output.end()
+      if (output.gone.aborted) throw outputFailure(output, output.gone.reason)
+    },
     abandon: () => Promise.resolve(),
   }
+}
+
+/** Half an archive is none: that nobody reads it any more is a failure here, whatever has noticed it first. */
+export function outputFailure({ gone }: Output, error: unknown): unknown {
+  if (!isClosedPipe(gone.reason)) return error
+  return new CliError('PIPE_CLOSED', ExitCode.failed, 'whoever reads the archive has stopped before its end')
 }
 
 /** Written under another name first, so that half an archive is never taken for one. */

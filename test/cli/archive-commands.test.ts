@@ -1,9 +1,12 @@
 /** `export` and `import`, through pipes, files and directories. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { Writable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { openStore, type Store } from 'agent-state'
+import { Output } from '../../src/cli/output.js'
+import { outputSink } from '../../src/cli/tar-sinks.js'
 import {
   cli,
   endOf,
@@ -75,6 +78,36 @@ test('an export whose reader stops fails, because half of it is nothing', async 
     cwd: root,
   })
   expect([output, errors]).toEqual(['1\n', expect.stringContaining('PIPE_CLOSED')])
+})
+
+test('an export whose reader stops while another namespace is read fails too', async () => {
+  const root = await ownedRoot(async (store) => {
+    await (await store.init('a')).write('k', Buffer.alloc(2_000_000))
+    for (let index = 0; index < 200; index++) await store.init(`b${index}`)
+  })
+  const child = startCli(['export', '--root', root])
+  const ended = endOf(child)
+  let bytes = 0
+  await new Promise<void>((resolve) => {
+    child.stdout!.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+      // The rest of this value waits for the reader, and the others are read meanwhile.
+      if (bytes > 10_000) resolve()
+    })
+  })
+  child.stdout!.destroy()
+  expect(await ended).toMatchObject({ status: 1, errors: expect.stringContaining('PIPE_CLOSED') })
+})
+
+test('an export of which nobody takes the last bytes fails too', async () => {
+  const stream = new Writable({
+    write: (_chunk, _encoding, done) =>
+      void setImmediate(done, Object.assign(new Error('nobody reads'), { code: 'EPIPE' })),
+  })
+  const { signal: interrupted } = new AbortController()
+  const sink = outputSink(new Output(stream, { interrupted, beforeWriting: () => {} }))
+  await sink.write(Buffer.alloc(10))
+  await expect(sink.finish()).rejects.toMatchObject({ code: 'PIPE_CLOSED' })
 })
 
 test('every batch is exported as a whole while it is written over and over', async () => {
