@@ -42,12 +42,18 @@ export class TarReader implements ArchiveReader {
       signal.throwIfAborted()
       if (error instanceof ArchiveError) throw error
       const message = error instanceof Error ? error.message : String(error)
-      throw new ArchiveError('damaged', `the tar stream can't be read: ${message}`)
+      const reason = isOfSystem(error) ? 'failed' : 'damaged'
+      throw new ArchiveError(reason, `the tar stream can't be read: ${message}`)
     } finally {
       source?.destroy()
     }
     yield tar.end()
   }
+}
+
+/** The bytes may be good: it was the system that did not give them. */
+function isOfSystem(error: unknown): boolean {
+  return error instanceof Error && 'errno' in error && typeof error.errno === 'number'
 }
 
 async function feed(source: Readable, sink: WritableStream<Uint8Array>, signal: AbortSignal): Promise<void> {

@@ -177,6 +177,25 @@ describe('an archive', () => {
     expect(await contents(restored)).toEqual({})
   })
 
+  test('that the system does not let us read is not taken for damaged', async () => {
+    const tar = await toTar(await filledStore())
+    const failure = Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', errno: -5 })
+    const pieces = function* (): Generator<Buffer> {
+      yield tar.subarray(0, 7777)
+      throw failure
+    }
+    const reading = (): Readable => Readable.from(pieces(), { objectMode: false })
+    const opening = (): never => {
+      throw failure
+    }
+    for (const open of [reading, opening]) {
+      const imported = importInto(await memoryStore(), new TarReader(open, true))
+      await expect(imported).rejects.toMatchObject({
+        ...{ name: 'ArchiveError', reason: 'failed', message: expect.stringContaining('EIO') },
+      })
+    }
+  })
+
   test('whose last files are missing is noticed, also in a directory', async () => {
     const directory = await toDirectory(await filledStore())
     const restored = await memoryStore()
