@@ -44,10 +44,21 @@ export function parseManifest(bytes: Uint8Array): Manifest | null {
     const manifest = JSON.parse(Buffer.from(bytes).toString('utf8')) as Partial<Manifest> | null
     const { format, namespaces } = manifest ?? {}
     if (format !== ARCHIVE_FORMAT || !Array.isArray(namespaces)) return null
+    if (!namespaces.every(isArchivedNamespace)) return null
     return manifest as Manifest
   } catch {
     return null
   }
+}
+
+function isArchivedNamespace(value: unknown): value is ArchivedNamespace {
+  if (typeof value !== 'object' || value === null) return false
+  const { name, revision, keys, bytes } = value as Partial<Record<keyof ArchivedNamespace, unknown>>
+  return typeof name === 'string' && [revision, keys, bytes].every(isCount)
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0
 }
 
 /** What an archive says of an entry. */

@@ -196,6 +196,22 @@ describe('an archive', () => {
     }
   })
 
+  test.each([
+    [[null]],
+    [['n']],
+    [[{}]],
+    [[{ name: 7, revision: 1, keys: 1, bytes: 1 }]],
+    [[{ name: 'n', revision: 1, keys: '1', bytes: 1 }]],
+    [[{ name: 'n', revision: 1, keys: -1, bytes: 1 }]],
+  ])('whose list of namespaces makes no sense is damaged: %j', async (namespaces) => {
+    const directory = await toDirectory(await filledStore())
+    const manifest = join(directory, '.agent_state', 'export.json')
+    const written = JSON.parse(readFileSync(manifest, 'utf8')) as object
+    writeFileSync(manifest, JSON.stringify({ ...written, namespaces }))
+    const imported = importInto(await memoryStore(), new DirectoryReader(directory))
+    await expect(imported).rejects.toMatchObject({ name: 'ArchiveError', reason: 'damaged' })
+  })
+
   test('whose last files are missing is noticed, also in a directory', async () => {
     const directory = await toDirectory(await filledStore())
     const restored = await memoryStore()
