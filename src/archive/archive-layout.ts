@@ -73,11 +73,13 @@ export interface EntryMetadata {
 
 export function encodeEntryMetadata(storeId: string, { stat, crc }: HeldEntry, secondPlace: boolean): Buffer {
   const { key, revision, writer, size, updatedAtMs } = stat
+  // Whoever changed a file may have given it any time; metadata take none before 1970.
+  const writtenAtMs = Math.min(Math.max(Math.floor(updatedAtMs), 0), Number.MAX_SAFE_INTEGER)
   const text = encodeMetadata({
     writer,
-    writerAtS: writer === null ? null : Math.floor(updatedAtMs / 1000),
+    writerAtS: writer === null ? null : Math.floor(writtenAtMs / 1000),
     own: {
-      ...{ revision, storeId, size, crc, writtenAtMs: Math.floor(updatedAtMs), anonymous: false },
+      ...{ revision, storeId, size, crc, writtenAtMs, anonymous: false },
       key: secondPlace ? key : null,
     },
   })

@@ -8,6 +8,9 @@ export interface TarSink {
   abandon(): Promise<void>
 }
 
+/** What fits into the eleven octal digits of a header: until the year 2242. */
+const MTIME_MAX_MS = (8 ** 11 - 1) * 1000
+
 export class TarWriter implements ArchiveWriter {
   readonly #sink: TarSink
   readonly #packer = createTarPacker()
@@ -45,7 +48,8 @@ export class TarWriter implements ArchiveWriter {
     content: Uint8Array | null,
     atMs: number,
   ): Promise<void> {
-    const body = this.#packer.controller.add({ ...header, mtime: new Date(atMs) }).getWriter()
+    const mtime = new Date(Math.min(Math.max(atMs, 0), MTIME_MAX_MS))
+    const body = this.#packer.controller.add({ ...header, mtime }).getWriter()
     if (content !== null && content.length > 0) await body.write(content)
     await body.close()
   }

@@ -1,5 +1,13 @@
 /** `export` and `import`, through pipes, files and directories. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Writable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -9,6 +17,7 @@ import { Output } from '../../src/cli/output.js'
 import { outputSink } from '../../src/cli/tar-sinks.js'
 import {
   cli,
+  closedRoot,
   endOf,
   inProcess,
   lines,
@@ -236,4 +245,24 @@ test('of what an import leaves out, ten are named and the others counted', async
   const told = errors.trimEnd().split('\n')
   expect([status, told]).toEqual([0, expect.arrayContaining(['agent-state import: 3 more were left out'])])
   expect(told).toHaveLength(11)
+})
+
+test('a file that somebody gave a time before 1970 is exported, and imported again', async () => {
+  const root = await closedRoot(fill)
+  writeFileSync(join(root, 'n', 'plan.md'), 'by hand')
+  utimesSync(join(root, 'n', 'plan.md'), new Date(-86_400_000), new Date(-86_400_000))
+  const stat = await inProcess(['stat', 'n', 'plan.md', '--json', '--root', root])
+  expect(lines(stat)).toMatchObject([{ updatedAtMs: -86_400_000, writer: { writerId: 'ada' } }])
+  const tar = await inProcess(['export', '--root', root])
+  const directory = join(dirname(root), 'copy')
+  await inProcess(['export', '--dir', directory, '--root', root])
+  for (const [source, input] of [
+    ['-', tar.bytes],
+    [directory, ''],
+  ] as const) {
+    const other = temporaryRoot()
+    const imported = await inProcess(['import', source, '--root', other], { input })
+    expect(imported, imported.errors).toMatchObject({ status: 0 })
+    expect(await inProcess(['get', 'n', 'plan.md', '--root', other])).toMatchObject({ output: 'by hand' })
+  }
 })
