@@ -61,7 +61,7 @@ async function run(context: CommandContext, options: Options, namespaces: string
     try {
       const done = await exportStore(store, archive, {
         ...{ storeId, signal: context.signal, onProgress: (progress) => showProgress(context, progress) },
-        namespaces: namespaces.length === 0 ? null : namespaces,
+        namespaces: namespaces.length === 0 ? null : [...new Set(namespaces)],
       })
       await archive.finish()
       return done

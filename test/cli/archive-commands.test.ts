@@ -266,3 +266,20 @@ test('a file that somebody gave a time before 1970 is exported, and imported aga
     expect(await inProcess(['get', 'n', 'plan.md', '--root', other])).toMatchObject({ output: 'by hand' })
   }
 })
+
+test('a namespace that is named twice is exported once, where it is named first', async () => {
+  const root = await ownedRoot(fill)
+  const exported = await inProcess(['export', 'n', 'm', 'n', '--json', '--root', root])
+  const told = exported.errors.trimEnd().split('\n')
+  expect(told.map((line): unknown => JSON.parse(line))).toMatchObject([
+    { namespace: 'n' },
+    { namespace: 'm' },
+  ])
+  const other = temporaryRoot()
+  const imported = await inProcess(['import', '--root', other], { input: exported.bytes })
+  expect(imported, imported.errors).toMatchObject({ status: 0, output: '3 keys in 2 namespaces, 11 bytes\n' })
+  const directory = join(dirname(root), 'copy')
+  expect(await inProcess(['export', 'n', 'n', '--dir', directory, '--root', root])).toMatchObject({
+    status: 0,
+  })
+})
