@@ -20,6 +20,8 @@ import { SimulatedDisk } from './simulated-disk.js'
 /** None of these directories is there at first. */
 export const ROOT = '/srv/agents/state'
 const ATTEMPTS = 3
+/** A life has some hundreds: with more, something goes round in circles, a mistaken search for the journal's end, say. */
+const TASKS_MAX = 10_000
 const STORE_ID = '0197a1f0-0000-7000-8000-000000000001'
 
 export class Machine {
@@ -78,6 +80,7 @@ export class Machine {
       task: Extract<Task, { kind: K }>,
     ): Promise<TaskAnswers[K]> => {
       const id = this.#tasks++
+      if (id >= TASKS_MAX) throw new Error('there is no end of tasks')
       const copy = sent(task)
       await this.tasksHeldUntil(task.kind)
       const answer = await this.#simulation.later(() => this.#runTask(id, copy))
