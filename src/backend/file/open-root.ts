@@ -126,6 +126,7 @@ export class OpenRoot {
   readonly conflicts: PastConflicts
   readonly #parts: RootParts
   readonly #guard: RootGuard
+  readonly #runner: TaskRunner
   readonly #backlog: Backlog
   readonly #journal: Journal
   readonly #carrier: Carrier
@@ -147,6 +148,7 @@ export class OpenRoot {
     guard.watch(layout.journal)
     this.#guard = guard
     const runner = guard.guardTasks(parts.runner)
+    this.#runner = runner
     this.conflicts = new PastConflicts(runner, context, () => this.#failure !== null)
     this.#earlier = findEarlierSegments(fs, layout.journal, found === null)
     const end = found?.end ?? checkpoint.state.position
@@ -230,6 +232,8 @@ export class OpenRoot {
       this.#spellings = new NamespaceSpellings(foldName, { source, commits, materializer })
       await this.#spellings.start()
     }
+    // Whatever failed meanwhile: nobody gets a store that has failed already.
+    if (this.#failure !== null) throw this.#failure
     // Nobody else may ever ask for it.
     if (this.#backlog.count > 0) this.materializer.kick()
     const recovered = found === null ? null : { operations: found.operations, preserved: this.#preserved }
@@ -319,11 +323,10 @@ export class OpenRoot {
   async #removeUnneeded(): Promise<void> {
     const { unneeded } = this.#earlier
     if (unneeded.length === 0) return
-    const { runner, host } = this.#parts
     const left = (message: string): void =>
-      host.warning('SEGMENT_LEFT', `an old segment could not be deleted: ${message}`)
+      this.#parts.host.warning('SEGMENT_LEFT', `an old segment could not be deleted: ${message}`)
     try {
-      const { failure } = await runner.run({ kind: 'remove-segments', paths: unneeded })
+      const { failure } = await this.#runner.run({ kind: 'remove-segments', paths: unneeded })
       if (failure !== null) left(failure.message)
     } catch (error) {
       left(String(error))

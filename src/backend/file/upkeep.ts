@@ -65,7 +65,8 @@ export class Upkeep {
       await this.recycle()
       if (backlog.count > 0 && backlog.count === backlog.stuckCount && this.#isWorthCarrying) {
         await carrier.carry()
-        await this.recycle()
+        // Where that has failed, nothing is written any more.
+        if (!this.#stopped) await this.recycle()
       }
     })
   }

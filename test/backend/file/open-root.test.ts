@@ -1,4 +1,13 @@
-import { existsSync, cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { BackendHost, CommitOutcome } from '../../../src/backend/backend.js'
@@ -370,6 +379,31 @@ describe('failing', () => {
     await root.close({ flush: true }).catch(() => {})
     expect(under.locked).toEqual(['taken', 'released'])
   })
+})
+
+test('I10: an opening whose root is replaced meanwhile fails, and deletes nothing of the other one', async () => {
+  const under = new RootUnderTest()
+  const root = await under.openHeld()
+  await commit(root, planOf('n', written('k')))
+  under.kill()
+  const journal = under.path('.agent_state', 'journal')
+  let left: string[] | null = null
+  const { datasyncAsync } = under.fs
+  under.fs = {
+    ...under.fs,
+    datasyncAsync: async (fd) => {
+      await datasyncAsync(fd)
+      // What was found is in a new segment: soon the old ones are not needed any more.
+      if (left !== null || readdirSync(journal).length < 2) return
+      const aside = join(temporaryDirectory(), 'aside')
+      renameSync(under.directory, aside)
+      cpSync(aside, under.directory, { recursive: true })
+      left = readdirSync(journal)
+    },
+  }
+  await refusal('STORE_FAILED', () => under.open())
+  expect(left).toHaveLength(2)
+  expect(readdirSync(journal)).toEqual(left)
 })
 
 describe('backpressure', () => {
