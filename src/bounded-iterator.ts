@@ -28,13 +28,15 @@ export class BoundedIterator<T> implements AsyncIterableIterator<T, undefined> {
   readonly #detach: () => void = () => {}
   #ending: Ending = { kind: 'open' }
   #closed = false
+  /** Nothing of what there was is given any more. */
+  #isDropped = false
 
   constructor(itemsMax: number, hooks: IteratorHooks<T>, signal: AbortSignal | undefined) {
     this.#itemsMax = itemsMax
     this.#hooks = hooks
     if (signal === undefined) return
     this.#detach = onAbort(signal, () => {
-      this.#buffer.length = 0
+      this.#drop()
       this.fail(signal.reason)
     })
   }
@@ -72,7 +74,7 @@ export class BoundedIterator<T> implements AsyncIterableIterator<T, undefined> {
   }
 
   next(): Promise<IteratorResult<T, undefined>> {
-    const item = this.#buffer.shift() ?? this.#hooks.onEmpty?.()
+    const item = this.#buffer.shift() ?? (this.#isDropped ? null : this.#hooks.onEmpty?.())
     if (item !== undefined && item !== null) return Promise.resolve({ done: false, value: item })
     const ending = this.#ending
     if (ending.kind === 'done') return Promise.resolve({ done: true, value: undefined })
@@ -84,7 +86,7 @@ export class BoundedIterator<T> implements AsyncIterableIterator<T, undefined> {
   }
 
   return(): Promise<IteratorResult<T, undefined>> {
-    this.#buffer.length = 0
+    this.#drop()
     this.#finish({ kind: 'done' })
     this.#ending = { kind: 'done' }
     return Promise.resolve({ done: true, value: undefined })
@@ -92,6 +94,11 @@ export class BoundedIterator<T> implements AsyncIterableIterator<T, undefined> {
 
   [Symbol.asyncIterator](): this {
     return this
+  }
+
+  #drop(): void {
+    this.#buffer.length = 0
+    this.#isDropped = true
   }
 
   #finish(ending: Ending): void {

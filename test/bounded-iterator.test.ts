@@ -140,6 +140,23 @@ describe('BoundedIterator', () => {
     expect(await collect(iterator)).toEqual([4, -2])
   })
 
+  test('what stands for dropped items is not given any more to who has left, nor instead of the reason of an abort', async () => {
+    const left = given(1, undefined, () => -3)
+    await left.iterator.return()
+    expect(await left.iterator.next()).toEqual(ended)
+    const endedFirst = given(1, undefined, () => -3)
+    endedFirst.iterator.end()
+    await endedFirst.iterator.return()
+    expect(await endedFirst.iterator.next()).toEqual(ended)
+    const controller = new AbortController()
+    const aborted = given(1, controller.signal, () => -3)
+    controller.abort(new Error('enough'))
+    expect(await failureOf(() => aborted.iterator.next())).toMatchObject({ message: 'enough' })
+    expect(await aborted.iterator.next()).toEqual(ended)
+    const before = given(1, AbortSignal.abort(new Error('before')), () => -3)
+    expect(await failureOf(() => before.iterator.next())).toMatchObject({ message: 'before' })
+  })
+
   test('every item that was taken is given once, in order, whoever comes first', async () => {
     const step = fc.constantFrom('push' as const, 'next' as const, 'turn' as const)
     await fc.assert(
