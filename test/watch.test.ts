@@ -232,6 +232,20 @@ describe('a watch', () => {
     expect(await finding).toMatchObject({ head: { revision } })
   })
 
+  test('initial: the writer is who made the last change, and nobody where that was anonymous', async () => {
+    const { change, coordinator, watch, write } = await given()
+    const writer = { writerId: 'ann' }
+    for (const key of ['hers', 'nobodys']) await change('n', [writeOf(key)], undefined, { writer })
+    await write('n', 'nobodys')
+    // For the conflict rules the key is still hers.
+    expect((await coordinator.head('n', 'nobodys', undefined))!.writer).toEqual(writer)
+    const items = await take(iteratorOf(watch({ initial: true })), 2)
+    expect(items).toMatchObject([
+      { key: 'hers', writer },
+      { key: 'nobodys', writer: null },
+    ])
+  })
+
   test('I9: one that nobody reads fails at its bound, and says after which revision nothing was lost', async () => {
     const { watch, write, change } = await given({ eventBufferMax: 3 })
     const items = iteratorOf(watch())

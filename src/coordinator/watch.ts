@@ -10,6 +10,7 @@ import type { Change, WatchItem, WatchOptions } from '../api.js'
 import { BoundedIterator } from '../bounded-iterator.js'
 import type { Coordinator } from './coordinator.js'
 import { AgentStateError, stateError } from '../errors.js'
+import { changedBy } from './namespace-state.js'
 
 /** Heads that are looked up in one go for the items in front. */
 const HEADS_AHEAD = 64
@@ -191,7 +192,8 @@ class Watch implements WatchIterable {
       for (const key of ahead) {
         const head = await this.#coordinator.head(this.#namespace, key, signal)
         if (head === null) continue
-        const { revision, writer } = head
+        const { revision } = head
+        const writer = changedBy(head)
         this.#report(key, revision)
         yield { type: 'initial', namespace: this.#namespace, key, kind: 'write', revision, writer }
       }
