@@ -23,7 +23,7 @@ interface Waiter<T> {
 export class BoundedIterator<T> implements AsyncIterableIterator<T, undefined> {
   readonly #itemsMax: number
   readonly #hooks: IteratorHooks<T>
-  readonly #buffer: T[] = []
+  #buffer: T[] = []
   readonly #waiters: Waiter<T>[] = []
   readonly #detach: () => void = () => {}
   #ending: Ending = { kind: 'open' }
@@ -71,6 +71,11 @@ export class BoundedIterator<T> implements AsyncIterableIterator<T, undefined> {
   /** Fails after what is buffered. */
   fail(error: unknown): void {
     this.#finish({ kind: 'failed', error })
+  }
+
+  /** Leaves out of what waits what is not to be given. */
+  keep(isKept: (item: T) => boolean): void {
+    this.#buffer = this.#buffer.filter(isKept)
   }
 
   next(): Promise<IteratorResult<T, undefined>> {

@@ -317,4 +317,24 @@ describe('a watch', () => {
     const found = (await Promise.all(reads)).map(({ value }) => shown(value as WatchItem))
     expect(found.toSorted()).toEqual(['change write b', 'change write c', 'initial write a', 'ready'])
   })
+  test.each(['initial', 'afterRevision'])(
+    'concurrent reads of one with `%s` are answered in order, also where a change is part of what was there',
+    async (option) => {
+      const made = await given()
+      const { revision } = await made.write('n', 'k')
+      // What came since is not known before the namespace is loaded; until then it comes as a change as well.
+      const { write, coordinator, backend } = await reopened(made)
+      backend.holdsQuestions = false
+      const isInitial = option === 'initial'
+      const items = iteratorOf(
+        coordinator.watch('n', isInitial ? { initial: true } : { afterRevision: revision! }),
+      )
+      await write('n', 'k')
+      const there = isInitial ? ['initial write k', 'ready'] : ['change write k']
+      const expected = [...there, 'change write c', 'change write d']
+      const reads = expected.map(() => items.next())
+      for (const key of ['c', 'd']) await write('n', key)
+      expect((await Promise.all(reads)).map(({ value }) => shown(value as WatchItem))).toEqual(expected)
+    },
+  )
 })

@@ -15,6 +15,8 @@ import { changedBy } from './namespace-state.js'
 /** Heads that are looked up in one go for the items in front. */
 const HEADS_AHEAD = 64
 
+type ChangeItem = { readonly type: 'change' } & Change
+
 /** A watch that can also be ended from outside. */
 export interface WatchIterable extends AsyncIterableIterator<WatchItem, undefined> {
   /** Ends after what is buffered. */
@@ -37,15 +39,14 @@ class Watch implements WatchIterable {
   readonly #namespace: string
   readonly #options: WatchOptions
   readonly #bufferMax: number
-  readonly #changes: BoundedIterator<WatchItem>
+  readonly #changes: BoundedIterator<ChangeItem>
   readonly #front: AsyncGenerator<WatchItem, undefined>
-  /** Revision of each key as it was put in front; not needed any more once a later change has come. */
+  /** Revision of each key as it was put in front. */
   readonly #reported = new Map<string, number>()
   /** Changes after `afterRevision`, as far as they were known when the watch was made; what is thrown is kept as well. */
   readonly #past: () => readonly Change[] | null
   #frontDone = false
-  /** Highest revision that was given, and the two last different ones that were buffered. */
-  #givenRevision = 0
+  /** The two last different revisions that were buffered. */
   #bufferedRevision = 0
   #wholeRevision = 0
   #unsubscribe: () => void = () => {}
@@ -55,7 +56,7 @@ class Watch implements WatchIterable {
     this.#namespace = namespace
     this.#options = options
     this.#bufferMax = bufferMax
-    this.#changes = new BoundedIterator<WatchItem>(
+    this.#changes = new BoundedIterator<ChangeItem>(
       bufferMax,
       { onClose: () => this.#unsubscribe() },
       options.signal,
@@ -69,20 +70,9 @@ class Watch implements WatchIterable {
     if (!this.#frontDone) {
       const item = await this.#nextOfFront()
       if (item !== null) return item
-      this.#frontDone = true
+      this.#endFront()
     }
-    for (;;) {
-      const item = await this.#changes.next()
-      if (item.done || item.value.type !== 'change') return item
-      const { key, revision } = item.value
-      const reported = this.#reported.get(key)
-      if (reported !== undefined && revision <= reported) continue
-      if (revision > this.#givenRevision) {
-        this.#reported.clear()
-        this.#givenRevision = revision
-      }
-      return item
-    }
+    return this.#changes.next()
   }
 
   end(): void {
@@ -90,8 +80,8 @@ class Watch implements WatchIterable {
   }
 
   async return(): Promise<IteratorResult<WatchItem, undefined>> {
-    this.#frontDone = true
     await this.#front.return(undefined)
+    this.#endFront()
     return this.#changes.return()
   }
 
@@ -110,6 +100,17 @@ class Watch implements WatchIterable {
       await this.#changes.return()
       throw error
     }
+  }
+
+  /**
+   * Leaves out what was given in front, at once, so that whoever asks for an item keeps his place. None of it comes later: a
+   * change is published in the turn in which its head is there to be found.
+   */
+  #endFront(): void {
+    if (this.#frontDone) return
+    this.#frontDone = true
+    this.#changes.keep(({ key, revision }) => revision > (this.#reported.get(key) ?? 0))
+    this.#reported.clear()
   }
 
   #subscribe(): void {
@@ -167,7 +168,7 @@ class Watch implements WatchIterable {
     for (const change of await this.#loadPast(afterRevision, signal)) {
       signal?.throwIfAborted()
       if (prefix !== undefined && !change.key.startsWith(prefix)) continue
-      this.#report(change.key, change.revision)
+      this.#reported.set(change.key, change.revision)
       yield { type: 'change', ...change }
     }
   }
@@ -194,15 +195,10 @@ class Watch implements WatchIterable {
         if (head === null) continue
         const { revision } = head
         const writer = changedBy(head)
-        this.#report(key, revision)
+        this.#reported.set(key, revision)
         yield { type: 'initial', namespace: this.#namespace, key, kind: 'write', revision, writer }
       }
     }
     yield { type: 'ready', revision: last }
-  }
-
-  #report(key: string, revision: number): void {
-    this.#reported.set(key, revision)
-    if (revision > this.#givenRevision) this.#givenRevision = revision
   }
 }
