@@ -45,6 +45,8 @@ export interface Call {
   reject(error: unknown): void
 }
 
+const PURGE_AT = 4
+
 export class ClientCalls {
   readonly #limits: Limits
   /** Tells the host that a call was given up. */
@@ -53,6 +55,8 @@ export class ClientCalls {
   readonly #onActive: (isActive: boolean) => void
   readonly #sent = new IdTable<Call>()
   readonly #waiting = new QueueInTurn<Call>()
+  /** So many calls in line are looked through for those that were given up. */
+  #purgeAt = PURGE_AT
   /** Set when the connection is lost. */
   #disconnected: (() => Error) | null = null
   #lastId = 0
@@ -66,6 +70,11 @@ export class ClientCalls {
     this.#limits = limits
     this.#onAbort = onAbort
     this.#onActive = onActive
+  }
+
+  /** Calls in line, given-up ones too as long as they are not forgotten. */
+  get waitingCount(): number {
+    return this.#waiting.length
   }
 
   /** Ids grow in the order in which they are sent. */
@@ -93,7 +102,7 @@ export class ClientCalls {
       }
       if (this.#isIdle) this.#onActive(true)
       if (asked.operations === 0 || (this.#waiting.isEmpty && this.#hasCredits(asked))) this.#send(call)
-      else this.#waiting.push(asked.namespace, call)
+      else this.#wait(call)
       if (signal !== undefined) call.detach = onAbort(signal, () => this.#giveUp(call, signal.reason))
     })
   }
@@ -169,6 +178,14 @@ export class ClientCalls {
     call.asked.write(call.id)
   }
 
+  /** Those who gave up while others still wait keep no memory (I9). */
+  #wait(call: Call): void {
+    this.#waiting.push(call.asked.namespace, call)
+    if (this.#waiting.length < this.#purgeAt) return
+    this.#waiting.keep(({ state }) => state !== 'given-up')
+    this.#purgeAt = Math.max(PURGE_AT, this.#waiting.length * 2)
+  }
+
   #sendWaiting(): void {
     for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
       if (next.state !== 'given-up' && !this.#hasCredits(next.asked)) return
@@ -183,7 +200,7 @@ export class ClientCalls {
       if (call.asked.kind !== 'other') this.#onAbort(call.id)
       if (call.asked.kind === 'change') return
     } else {
-      // In line it keeps its place, but nothing of what it would have sent.
+      // In line it keeps its place for a while, but nothing of what it would have sent.
       call.asked = NOTHING
     }
     call.state = 'given-up'

@@ -29,13 +29,27 @@ export function runInUpdate<T>(update: Omit<RunningUpdate, 'around'>, fn: () => 
   return running.run({ ...update, around: running.getStore() ?? null }, fn)
 }
 
+/** `start` is null when it has been let in, or has given up. */
+interface Waiter {
+  start: (() => void) | null
+}
+
+const PURGE_AT = 4
+
 export class ClientTurns {
   readonly #max: number
-  readonly #waiting = new Queue<{ start: (() => void) | null }>()
+  readonly #waiting = new Queue<Waiter>()
+  /** So many updates in line are looked through for those that were given up. */
+  #purgeAt = PURGE_AT
   #count = 0
 
   constructor(max: number) {
     this.#max = max
+  }
+
+  /** Updates in line, given-up ones too as long as they are not forgotten. */
+  get waitingCount(): number {
+    return this.#waiting.length
   }
 
   /** Null if there is room; otherwise resolves when there is. Whoever entered has to leave. */
@@ -44,9 +58,9 @@ export class ClientTurns {
       this.#count++
       return null
     }
-    const waiter: { start: (() => void) | null } = { start: null }
+    const waiter: Waiter = { start: null }
     const room = new Promise<void>((resolve) => (waiter.start = resolve))
-    this.#waiting.push(waiter)
+    this.#wait(waiter)
     return orAborted(room, ...signals).catch((reason: unknown) => {
       // It may have been let in in the same moment.
       if (waiter.start === null) this.leave()
@@ -64,5 +78,13 @@ export class ClientTurns {
       return
     }
     this.#count--
+  }
+
+  /** Those who gave up while others still wait keep no memory (I9). */
+  #wait(waiter: Waiter): void {
+    this.#waiting.push(waiter)
+    if (this.#waiting.length < this.#purgeAt) return
+    this.#waiting.keep(({ start }) => start !== null)
+    this.#purgeAt = Math.max(PURGE_AT, this.#waiting.length * 2)
   }
 }

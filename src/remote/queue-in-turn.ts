@@ -13,6 +13,11 @@ export class QueueInTurn<T> {
   readonly #lines = new Map<string | undefined, Line<T>>()
   /** The lines that are not empty, in the order of their turns. */
   readonly #turns = new Queue<Line<T>>()
+  #length = 0
+
+  get length(): number {
+    return this.#length
+  }
 
   get isEmpty(): boolean {
     return this.#turns.length === 0
@@ -26,6 +31,7 @@ export class QueueInTurn<T> {
       this.#turns.push(line)
     }
     line.items.push(item)
+    this.#length++
   }
 
   /** The first of the line whose turn it is; the turn does not pass on. */
@@ -38,8 +44,21 @@ export class QueueInTurn<T> {
     const line = this.#turns.shift()
     if (line === undefined) return undefined
     const item = line.items.shift()
+    this.#length--
     if (line.items.length > 0) this.#turns.push(line)
     else this.#lines.delete(line.of)
     return item
+  }
+
+  /** Leaves out the items that are not to be kept. */
+  keep(isKept: (item: T) => boolean): void {
+    this.#length = 0
+    this.#turns.keep((line) => {
+      line.items.keep(isKept)
+      this.#length += line.items.length
+      if (line.items.length > 0) return true
+      this.#lines.delete(line.of)
+      return false
+    })
   }
 }

@@ -29,3 +29,16 @@ test('a line that was empty comes last; looking at the first one does not pass t
   queue.push('a', 'a3')
   expect(drain(queue)).toEqual(['a2', 'b2', 'a3'])
 })
+
+test('what is not kept leaves its line; a line of which nothing is kept loses its turn', () => {
+  const queue = new QueueInTurn<string>()
+  for (const item of ['a1', 'a2', 'b1', 'b2', 'c1', 'c2', 'c3']) queue.push(item[0], item)
+  expect([queue.shift(), queue.length]).toEqual(['a1', 6])
+  queue.keep((item) => !['b1', 'b2', 'c1', 'c3'].includes(item))
+  expect(queue.length).toBe(2)
+  for (const item of ['b3', 'c4']) queue.push(item[0], item)
+  expect(drain(queue)).toEqual(['c2', 'a2', 'b3', 'c4'])
+  queue.push('a', 'a3')
+  queue.keep(() => false)
+  expect([queue.length, queue.isEmpty, queue.peek()]).toEqual([0, true, undefined])
+})
