@@ -52,6 +52,8 @@ export class EventBus implements Events {
   readonly #bufferMax: number
   readonly #interest: Interest | null
   #missed = 0
+  /** How often an event was taken, by anybody. */
+  #taken = 0
   #ended = false
 
   constructor(bufferMax: number, interest: Interest | null = null) {
@@ -74,17 +76,17 @@ export class EventBus implements Events {
     return this.#emitter.listenerCount(type) > 0
   }
 
-  publish<T extends Type>(type: T, event: EventMap[T]): void {
+  /** False if nobody took it: nobody listens, filters leave it out, or there is no room for it. */
+  publish<T extends Type>(type: T, event: EventMap[T]): boolean {
+    const before = this.#taken
     this.#emitter.emit(type, event)
+    return this.#taken > before
   }
 
   /** A warning reaches somebody: the subscribers, or the process. */
   warn(code: string, message: string, namespace?: string): void {
-    if (this.has('warning')) {
-      this.publish('warning', namespace === undefined ? { code, message } : { code, message, namespace })
-    } else {
-      process.emitWarning(message, { type: 'AgentStateWarning', code })
-    }
+    const warning = namespace === undefined ? { code, message } : { code, message, namespace }
+    if (!this.publish('warning', warning)) warnProcess(code, message)
   }
 
   /**
@@ -116,7 +118,18 @@ export class EventBus implements Events {
     checkType(type)
     checkFunction(listener, 'listener')
     checkFilter(filter)
-    return this.#subscribe(type, this.#guard(type, inOwnContext(listener)), filter)
+    const tell = this.#guard(type, listener)
+    const deliver = (event: EventMap[T]): boolean => {
+      tell(event)
+      return true
+    }
+    return this.#subscribe(type, deliver, filter)
+  }
+
+  /** As `on`, for what takes events elsewhere: `pass` says whether it takes this one. */
+  relay<T extends Type>(type: T, pass: (event: EventMap[T]) => boolean): () => void {
+    const tell = this.#guard(type, pass)
+    return this.#subscribe(type, (event) => tell(event) === true, undefined)
   }
 
   iterate<T extends Type>(
@@ -167,14 +180,15 @@ export class EventBus implements Events {
       return iterator
     }
     this.#iterators.add(handle)
-    const deliver = (event: EventMap[T]): void => {
+    const deliver = (event: EventMap[T]): boolean => {
       if (!iterator.isFull) {
         const lagged = takeMissed()
         if (lagged !== null) iterator.push(lagged)
       }
-      if (iterator.push({ ...event, type })) return
+      if (iterator.push({ ...event, type })) return true
       missed++
       this.#missed++
+      return false
     }
     unsubscribe = this.#subscribe(type, deliver, { namespace: filter?.namespace })
     return iterator
@@ -182,7 +196,7 @@ export class EventBus implements Events {
 
   #subscribe<T extends Type>(
     type: T,
-    deliver: (event: EventMap[T]) => void,
+    deliver: (event: EventMap[T]) => boolean,
     filter: Filter | undefined,
   ): () => void {
     const { namespace, signal } = filter ?? {}
@@ -193,7 +207,7 @@ export class EventBus implements Events {
       if (!isOn) return
       const typed = event as EventMap[T]
       if (namespace !== undefined && 'namespace' in typed && typed.namespace !== namespace) return
-      deliver(typed)
+      if (deliver(typed)) this.#taken++
     }
     this.#emitter.on(type, listener)
     this.#interest?.added(type, namespace)
@@ -216,13 +230,20 @@ export class EventBus implements Events {
     }
   }
 
-  #guard<T extends Type>(type: T, listener: (event: EventMap[T]) => unknown): (event: EventMap[T]) => void {
+  /** Gives what the listener gives, in whose context it is called; nothing if it throws. */
+  #guard<T extends Type>(
+    type: T,
+    listener: (event: EventMap[T]) => unknown,
+  ): (event: EventMap[T]) => unknown {
+    const call = inOwnContext(listener)
     return (event) => {
       try {
-        const result = listener(event)
+        const result = call(event)
         if (isThenable(result)) result.then(undefined, (error: unknown) => this.#listenerFailed(type, error))
+        return result
       } catch (error) {
         this.#listenerFailed(type, error)
+        return undefined
       }
     }
   }
@@ -230,10 +251,13 @@ export class EventBus implements Events {
   /** A failing listener of warnings is not told of itself by a warning event: that would never end. */
   #listenerFailed(type: Type, error: unknown): void {
     const message = `a listener of '${type}' events failed: ${thrownText(error)}`
-    if (type === 'warning')
-      process.emitWarning(message, { type: 'AgentStateWarning', code: 'LISTENER_FAILED' })
+    if (type === 'warning') warnProcess('LISTENER_FAILED', message)
     else this.warn('LISTENER_FAILED', message)
   }
+}
+
+export function warnProcess(code: string, message: string): void {
+  process.emitWarning(message, { type: 'AgentStateWarning', code })
 }
 
 /** What is published happens in the context of whoever caused it, an update's turn say, which is none of the listener's. */

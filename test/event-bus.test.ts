@@ -184,6 +184,28 @@ describe('warnings', () => {
     bus.warn('W', 'second')
     expect([warnings, emitted.length]).toEqual([[{ code: 'W', message: 'second' }], 1])
   })
+
+  test('reach the process, too, where all who listen filter them out', () => {
+    const bus = new EventBus(10)
+    const heard: string[] = []
+    bus.on('warning', ({ message }) => heard.push(message), { namespace: 'n' })
+    bus.iterate('warning', { namespace: 'n' })
+    bus.warn('W', 'of m', 'm')
+    bus.warn('W', 'of n', 'n')
+    bus.warn('W', 'of all')
+    expect([heard, emitted.map(({ message }) => message)]).toEqual([['of n', 'of all'], ['of m']])
+  })
+
+  test('reach the process where an iterator that nobody reads has no room for them', async () => {
+    const bus = new EventBus(2)
+    const items = iteratorOf(bus.iterate('warning'))
+    for (const message of ['1', '2', '3']) bus.warn('W', message)
+    expect(emitted.map(({ message }) => message)).toEqual(['3'])
+    expect(await take(items, 3)).toMatchObject([{ message: '1' }, { message: '2' }, { type: 'lagged' }])
+    bus.warn('W', '4')
+    expect(await take(items, 1)).toMatchObject([{ message: '4' }])
+    expect(emitted.length).toBe(1)
+  })
 })
 
 describe('iterators', () => {

@@ -4,7 +4,7 @@
  * everybody sees the changes of a namespace in the same order.
  */
 import type { Change, Conflict, ConflictEvent, ConflictPolicy, Writer } from '../api.js'
-import type { EventBus } from '../event-bus.js'
+import { warnProcess, type EventBus } from '../event-bus.js'
 import { displayName } from '../writer.js'
 import { History, type HistoryPlace } from './history.js'
 
@@ -114,14 +114,12 @@ export class Publisher {
     const message =
       `key '${conflict.key}' in namespace '${conflict.namespace}' was last changed by '${previous}' ` +
       `and is now ${outcome} by '${current}'`
-    if (this.events.has('warning')) {
-      this.events.publish('warning', { code: 'CONFLICT', message, namespace: conflict.namespace })
-      return
-    }
+    const warning = { code: 'CONFLICT', message, namespace: conflict.namespace }
+    if (this.events.publish('warning', warning)) return
     const identity = JSON.stringify([conflict.namespace, conflict.key, previous, current])
     if (this.#warned.has(identity)) return
     if (this.#warned.size >= WARNED_MAX) this.#warned.clear()
     this.#warned.add(identity)
-    this.events.warn('CONFLICT', message, conflict.namespace)
+    warnProcess(warning.code, message)
   }
 }

@@ -85,7 +85,7 @@ export class HostEvents {
       waiting: new Queue(),
       missed: 0,
       missedByNamespace: new Map(),
-      unsubscribe: this.#bus.on(type, (event) => this.#published(subscription, event)),
+      unsubscribe: this.#bus.relay(type, (event) => this.#published(subscription, event)),
     }
     this.#subscriptions.set(type, subscription)
     return subscription
@@ -99,16 +99,18 @@ export class HostEvents {
     this.#subscriptions.delete(subscription.type)
   }
 
-  #published(subscription: Subscription, event: EventMap[EventType]): void {
+  /** Whether the other side is told of it. */
+  #published(subscription: Subscription, event: EventMap[EventType]): boolean {
     const namespace = 'namespace' in event ? event.namespace : undefined
-    if (!this.#isWanted(subscription, namespace)) return
+    if (!this.#isWanted(subscription, namespace)) return false
     if (subscription.waiting.length >= this.#bufferMax) {
       miss(subscription, namespace)
-      return
+      return false
     }
     noteMissed(subscription)
     subscription.waiting.push({ kind: 'event', event })
     this.#forward(subscription)
+    return true
   }
 
   #isWanted({ all, namespaces, type }: Subscription, namespace: string | undefined): boolean {

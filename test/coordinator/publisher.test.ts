@@ -132,6 +132,16 @@ describe('conflicts', () => {
     expect([warnings, emitted.length]).toEqual([['CONFLICT', 'CONFLICT'], 3])
   })
 
+  test('under warn the process is told where nobody listens to the namespace', () => {
+    const { publisher, bus } = given()
+    const warnings: unknown[] = []
+    bus.on('warning', ({ code }) => warnings.push(code), { namespace: 'm' })
+    for (let round = 0; round < 3; round++) publisher.conflict(conflict(), 'warn', 'written', 5, 1)
+    expect([warnings, emitted.length]).toEqual([[], 1])
+    publisher.conflict({ ...conflict(), namespace: 'm' }, 'warn', 'written', 5, 1)
+    expect([warnings, emitted.length]).toEqual([['CONFLICT'], 1])
+  })
+
   test('names that would run into each other are kept apart', () => {
     const { publisher } = given()
     publisher.conflict(conflict('a', { writerId: 'b' }), 'warn', 'written', 1, 1)

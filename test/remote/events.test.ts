@@ -1,5 +1,5 @@
 import { MessageChannel, receiveMessageOnPort, type MessagePort } from 'node:worker_threads'
-import { describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { EventMap, Store, WriteResult } from '../../src/api.js'
 import { collect, iteratorOf, record, take } from '../../src/contract/observe.js'
 import { connectStore } from '../../src/remote/connect.js'
@@ -149,6 +149,66 @@ describe('events over connections', () => {
     await connected.close()
     expect((await none.next()).done).toBe(true)
     expect(warnings.items.length).toBe(1)
+  })
+})
+
+describe('warnings over connections', () => {
+  const emitted: string[] = []
+  beforeEach(() => {
+    emitted.length = 0
+    vi.spyOn(process, 'emitWarning').mockImplementation((message) => void emitted.push(String(message)))
+  })
+  afterEach(() => void vi.restoreAllMocks())
+
+  /** A change that a listener in this thread fails at: a warning without a namespace. */
+  async function failingListener(store: Store): Promise<(what: string) => Promise<WriteResult>> {
+    const session = await store.init('n')
+    store.events.on('change', ({ key }) => {
+      throw new Error(key)
+    })
+    return (what) => session.write(what, '')
+  }
+
+  test('reach the process where the only connection that listens may not see them', async () => {
+    const { store, connect } = await hosted()
+    const warn = await failingListener(store)
+    const bound = await connect({ namespaces: ['n'] })
+    const heard = record(bound.events, 'warning')
+    await bound.flush()
+    await warn('of everybody')
+    expect(emitted).toEqual([expect.stringContaining('of everybody')])
+    const open = await connect()
+    const heardToo = record(open.events, 'warning')
+    await open.flush()
+    await warn('heard')
+    await heardToo.until(({ message }) => message.includes('heard'))
+    expect([heard.items.length, emitted.length]).toEqual([0, 1])
+  })
+
+  test('reach the process where the connections that listen do so to other namespaces', async () => {
+    const { store, connect } = await hosted()
+    const connected = await connect()
+    const heard = record(connected.events, 'warning', { namespace: 'm' })
+    await connected.flush()
+    for (const name of ['n', 'm']) {
+      for (const writerId of ['ann', 'ben']) {
+        const session = await store.init(name, { writer: { writerId }, conflictPolicy: 'warn' })
+        await session.write('k', '')
+      }
+    }
+    await heard.until(({ namespace }) => namespace === 'm')
+    expect(emitted).toEqual([expect.stringContaining("in namespace 'n'")])
+  })
+
+  test('reach the process where the connection that listens takes none, and no more of them are kept', async () => {
+    const { store } = await hosted({ eventBufferMax: 3 })
+    const warn = await failingListener(store)
+    const raw = new RawPort(store.createPort(), false)
+    await raw.calls([CALL.EVENTS, 'warning', undefined, true])
+    for (let index = 0; index < EVENT_WINDOW + 3; index++) await warn('kept')
+    expect(emitted).toEqual([])
+    await warn('not kept')
+    expect(emitted).toEqual([expect.stringContaining('not kept')])
   })
 })
 
