@@ -57,8 +57,10 @@ export async function connectRootParts(
   root: string,
   signal: AbortSignal | undefined,
 ): Promise<ConnectedParts> {
-  const { port, cause } = await connectRoot(root, signal)
-  return { ...partsOf(await connectPort(port, signal, cause)), root }
+  const { port, cause, setLimits } = await connectRoot(root, signal)
+  const connected = await connectPort(port, signal, cause)
+  setLimits(connected.connection.greeting.limits)
+  return { ...partsOf(connected), root }
 }
 
 function checkTarget(to: unknown): MessagePort | string {

@@ -8,7 +8,9 @@ import { onAbort } from '../../abort.js'
 import { errorCode, nodeFileSystem as fs } from '../../backend/file/file-system.js'
 import { storeLayout } from '../../backend/file/layout.js'
 import { AgentStateError, stateError } from '../../errors.js'
+import type { Limits } from '../../limits.js'
 import { addressOf, pipeName } from './socket-address.js'
+import { CONTENT_BYTES_MAX, messageBytesMax } from './socket-frames.js'
 import { exchangePreambles } from './socket-preamble.js'
 import { SocketRelay } from './socket-relay.js'
 
@@ -17,10 +19,9 @@ export interface RootConnection {
   readonly port: MessagePort
   /** Why the connection has ended, if it was for a reason; resolves when it has. */
   readonly cause: () => Promise<unknown>
+  /** To be told the owner's limits, which are in the greeting: what it would not take is not sent. */
+  readonly setLimits: (limits: Limits) => void
 }
-
-/** The owner is trusted to send no more than was asked for; a frame's length says no more than this anyhow. */
-const MESSAGE_BYTES_MAX = 2 ** 32 - 1
 
 /** The owner has not come to accept those who connected before; it is tried again. */
 const BUSY: ReadonlySet<string> = new Set(['EAGAIN', 'EWOULDBLOCK'])
@@ -106,7 +107,8 @@ function greet(root: string, socket: Socket): Promise<RootConnection> {
   const timer = setTimeout(() => socket.destroy(new Error('it does not answer')), GREETING_MS)
   socket.once('close', () => clearTimeout(timer))
   return new Promise((resolve, reject) => {
-    exchangePreambles(socket, MESSAGE_BYTES_MAX, (preamble, error) => {
+    // The owner is trusted to send no more than was asked for.
+    exchangePreambles(socket, CONTENT_BYTES_MAX, (preamble, error) => {
       if (preamble === null) {
         reject(gone(root, error))
         return
@@ -121,7 +123,11 @@ function greet(root: string, socket: Socket): Promise<RootConnection> {
       const onFirst = (): void => {
         clearTimeout(timer)
         socket.unref()
-        resolve({ port: port2, cause: () => relay.cause() })
+        resolve({
+          port: port2,
+          cause: () => relay.cause(),
+          setLimits: (limits) => relay.setContentBytesMax(messageBytesMax(limits)),
+        })
       }
       const relay = new SocketRelay({ socket, side: 'connects', reader, pausesAtBytes: Infinity, onFirst })
       void relay.cause().then((cause) => reject(gone(root, cause)))

@@ -10,16 +10,22 @@
  */
 import { Deserializer, serialize, Serializer } from 'node:v8'
 import { MessagePort } from 'node:worker_threads'
+import type { Limits } from '../../limits.js'
 import { PROTOCOL } from '../wire.js'
 
 const FRAMING = 1
 const MAGIC = Buffer.from('agent-state\n', 'latin1')
 export const PREAMBLE_BYTES = MAGIC.length + 6
 const HEADER_BYTES = 8
+/** A frame's length says no more. */
+export const CONTENT_BYTES_MAX = 2 ** 32 - 1
+const MIB = 1024 * 1024
 
 /** Of what is neither a primitive, an array nor a plain object. */
 const HOST_BYTES = 0
 const HOST_PORT = 1
+
+const TOO_LONG = 'a frame is longer than any message can be'
 
 export interface Frame {
   readonly channel: number
@@ -54,18 +60,28 @@ function versions(): readonly number[] {
   return [FRAMING, PROTOCOL, serialize(null)[1]!]
 }
 
-/** The bytes of a frame. `giveNumber` is asked for the channel of every port in the value. */
+/** What all that a connection may have under way takes at most, as it is serialized. */
+export function messageBytesMax(limits: Limits): number {
+  const values = Math.max(limits.connectionBytesMax, limits.queueBytesMax, limits.valueBytesMax)
+  const operations = Math.max(limits.connectionOperationsMax, limits.queueOperationsMax)
+  return values + operations * (4 * limits.keyBytesMax + 16_384) + 64 * MIB
+}
+
+/** The bytes of a frame. `giveNumber` is asked for the channel of every port in the value. Throws for what can't be sent. */
 export function encodeFrame(
   channel: number,
   value: unknown,
   giveNumber: (port: MessagePort) => number,
+  contentBytesMax = CONTENT_BYTES_MAX,
 ): Buffer {
   const serializer = new FrameSerializer(giveNumber)
   serializer.writeRawBytes(Buffer.alloc(HEADER_BYTES))
   serializer.writeHeader()
   serializer.writeValue(value)
   const bytes = serializer.releaseBuffer()
-  bytes.writeUInt32LE(bytes.length - HEADER_BYTES, 0)
+  const contentBytes = bytes.length - HEADER_BYTES
+  if (contentBytes > contentBytesMax) throw new MalformedFrame(TOO_LONG)
+  bytes.writeUInt32LE(contentBytes, 0)
   bytes.writeUInt32LE(channel, 4)
   return bytes
 }
@@ -166,7 +182,7 @@ export class FrameReader {
     if (this.#bytes < HEADER_BYTES) return null
     const header = this.#header()
     const length = header.readUInt32LE(0)
-    if (length > this.#contentBytesMax) throw new MalformedFrame('a frame is longer than any message can be')
+    if (length > this.#contentBytesMax) throw new MalformedFrame(TOO_LONG)
     const frame = this.take(HEADER_BYTES + length)
     if (frame === null) return null
     const channel = frame.readUInt32LE(4)

@@ -7,11 +7,18 @@
  *   taken. A side that takes nothing is not listened to either, where `pausesAtBytes` says so: what it sends would have
  *   to be answered.
  * - I11: when the socket ends, by whatever cause, every port is closed; when all ports are closed, the socket ends.
+ * - Whoever says through a port what can't be sent loses that port; the others may belong to other threads.
  * - Nothing in here keeps the process alive, except while `finish` waits.
  */
 import type { Socket } from 'node:net'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import { decodeContent, encodeClosed, encodeFrame, MalformedFrame } from './socket-frames.js'
+import {
+  CONTENT_BYTES_MAX,
+  decodeContent,
+  encodeClosed,
+  encodeFrame,
+  MalformedFrame,
+} from './socket-frames.js'
 import type { Frame, FrameReader } from './socket-frames.js'
 
 export interface RelaySettings {
@@ -25,7 +32,7 @@ export interface RelaySettings {
   readonly onFirst?: () => void
 }
 
-/** More ports than this at once are not sent by mistake. */
+/** More ports than this at once are not sent by mistake, and not taken. */
 const CHANNELS_MAX = 10_000
 
 const CONNECTION = 0
@@ -36,6 +43,8 @@ export class SocketRelay {
   readonly #pausesAtBytes: number
   readonly #ports = new Map<number, MessagePort>()
   readonly #ended: Promise<void>
+  /** What the other side takes of one message. */
+  #contentBytesMax = CONTENT_BYTES_MAX
   #nextOwn: number
   /** The last number that the other side gave. */
   #lastOther: number
@@ -64,6 +73,10 @@ export class SocketRelay {
   async cause(): Promise<unknown> {
     await this.#ended
     return this.#cause
+  }
+
+  setContentBytesMax(bytes: number): void {
+    this.#contentBytesMax = bytes
   }
 
   /** Serves the port as the connection itself, and takes what has come behind the preamble. */
@@ -103,18 +116,39 @@ export class SocketRelay {
 
   #send(channel: number, message: unknown): void {
     if (this.#isOver || !this.#ports.has(channel)) return
+    const given: number[] = []
+    const giveNumber = (port: MessagePort): number => {
+      const number = this.#giveNumber(port)
+      given.push(number)
+      return number
+    }
     try {
-      this.#write(encodeFrame(channel, message, (port) => this.#giveNumber(port)))
+      this.#write(encodeFrame(channel, message, giveNumber, this.#contentBytesMax))
     } catch (error) {
-      this.destroy(error)
+      if (channel === CONNECTION) this.destroy(error)
+      else this.#refuse(channel, given)
     }
   }
 
   #giveNumber(port: MessagePort): number {
+    if (this.#ports.size >= CHANNELS_MAX) throw new MalformedFrame('there are more ports than are taken')
     const number = this.#nextOwn
     this.#nextOwn += 2
     this.#carry(number, port)
     return number
+  }
+
+  /** The ports that were in the message are closed without a word: the other side has not heard of their numbers. */
+  #refuse(channel: number, given: readonly number[]): void {
+    for (const number of given) this.#drop(number)
+    this.#ports.get(channel)?.close()
+    this.#closed(channel)
+  }
+
+  #drop(channel: number): void {
+    const port = this.#ports.get(channel)
+    this.#ports.delete(channel)
+    port?.close()
   }
 
   #closed(channel: number): void {
@@ -153,8 +187,7 @@ export class SocketRelay {
       throw new MalformedFrame('there is no such channel')
     }
     if (content === null) {
-      this.#ports.delete(channel)
-      port.close()
+      this.#drop(channel)
       this.#endIfUnused()
       return
     }

@@ -15,6 +15,7 @@ import { storeLayout, type StoreLayout } from '../../backend/file/layout.js'
 import { nodeFileSystem as fs, setMode } from '../../backend/file/file-system.js'
 import type { Limits } from '../../limits.js'
 import { addressOf, pipeName } from './socket-address.js'
+import { messageBytesMax } from './socket-frames.js'
 import { exchangePreambles } from './socket-preamble.js'
 import { SocketRelay } from './socket-relay.js'
 
@@ -24,8 +25,6 @@ const LINGER_MS = 1000
 
 /** With so much that the other side does not take, it is not listened to. */
 const PAUSES_AT_BYTES = 1024 * 1024
-
-const MIB = 1024 * 1024
 
 export interface ServerSettings {
   /** Its lock is held. */
@@ -181,11 +180,4 @@ function removeMade(directory: string): void {
   } catch {
     // Making it anew says what is in the way.
   }
-}
-
-/** What all that a connection may have under way takes at most, as it is serialized. */
-function messageBytesMax(limits: Limits): number {
-  const values = Math.max(limits.connectionBytesMax, limits.queueBytesMax, limits.valueBytesMax)
-  const operations = Math.max(limits.connectionOperationsMax, limits.queueOperationsMax)
-  return values + operations * (4 * limits.keyBytesMax + 16_384) + 64 * MIB
 }
