@@ -3,6 +3,7 @@
  * alone holds old segments back, and everything that an opening found. What is superseded meanwhile is left out; what can't
  * be read stays where it is; the rest moves in the moment in which its frame is durable.
  */
+import { stateError, type AgentStateError } from '../../errors.js'
 import type { Backlog, Pending, PendingNamespace } from './backlog.js'
 import type { FileSystem } from './file-system.js'
 import { FrameEncoder, type CarriedRecord } from './frame-encoder.js'
@@ -20,6 +21,13 @@ export interface CarrierOptions {
 export interface CarryFailure {
   /** The segment in which something could not be read; null: there was no room, or the store has failed. */
   readonly unreadable: string | null
+}
+
+/** As an error of an opening. */
+export function notCarried({ unreadable: path }: CarryFailure): AgentStateError {
+  return path === null
+    ? stateError('NO_SPACE', 'there is no room to write what has to be recovered', {})
+    : stateError('READ_FAILED', `what has to be recovered could not be read from ${path}`, { path })
 }
 
 /** Of records that one frame carries, with their values. */

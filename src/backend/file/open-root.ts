@@ -13,7 +13,7 @@ import type { FileSettings } from '../../open-options.js'
 import type { BackendHost, CommitOutcome, OpenAnswer, Plan } from '../backend.js'
 import { BacklogGate } from './backlog-gate.js'
 import { Backlog } from './backlog.js'
-import { Carrier, type CarryFailure } from './carrier.js'
+import { Carrier, notCarried } from './carrier.js'
 import { CheckpointFile } from './checkpoint.js'
 import { Checkpointer } from './checkpointer.js'
 import { cleanUp, type Cleanup } from './clean-up.js'
@@ -364,10 +364,4 @@ export class OpenRoot {
     this.#parts.host.failed(error)
     return error
   }
-}
-
-function notCarried({ unreadable: path }: CarryFailure): AgentStateError {
-  return path === null
-    ? stateError('NO_SPACE', 'there is no room to write what has to be recovered', {})
-    : stateError('READ_FAILED', `what has to be recovered could not be read from ${path}`, { path })
 }
