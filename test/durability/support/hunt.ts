@@ -22,6 +22,7 @@ export async function hunt(random: Random, rounds: number): Promise<void> {
     await endAtSteps(random.fork(`steps ${round}`))
     await endRecoveries(random.fork(`recoveries ${round}`))
     await loseWhatWasFound(random.fork(`found ${round}`))
+    await leaveContentsTwice(random.fork(`contents ${round}`))
     for (let chain = 0; chain < 2; chain++) await crashAgainAndAgain(random.fork(`chain ${round} ${chain}`))
   }
 }
@@ -61,6 +62,21 @@ async function loseWhatWasFound(random: Random): Promise<void> {
     const { moments } = momentsOfSteps(recovery, random, 0)
     await explore(recovery, random, [{ moments, endings: () => EXTREMES.slice(0, 1) }])
   })
+}
+
+/** Kills a process that has put a content in its place and not its metadata, and openings after it: what they carry tells whose it is. */
+async function leaveContentsTwice(random: Random): Promise<void> {
+  const life = await liveAndWork(random, { ...work(random, 0), close: false })
+  const names = life.recording.steps((path) => placeOf(ROOT, path))
+  const renames = [...names.keys()].filter((index) => names[index] === 'worker: rename content')
+  for (const index of random.shuffled(renames).slice(0, 3)) {
+    const ending = { moment: index + 1, survival: null }
+    await inContext([describeEnding(life, ending)], async () => {
+      const recovery = await recover(life, ending, random)
+      const { moments } = momentsOfSteps(recovery, random, 0)
+      await explore(recovery, random, [{ moments, endings: () => [null] }])
+    })
+  }
 }
 
 const oneSurvival = (random: Random): Survival[] => [randomSurvival(random)]
